@@ -1,0 +1,67 @@
+/** Everything that can go wrong, by name. A code never changes its meaning: users match on it. */
+export type ErrorCode =
+  | 'unknown-mode'
+  | 'missing-input'
+  | 'invalid-input'
+  | 'invalid-reference'
+  | 'invalid-platform'
+  | 'invalid-digest'
+  | 'invalid-document'
+  | 'digest-mismatch'
+  | 'no-records'
+  | 'invalid-record'
+  | 'tampered-record'
+  | 'record-store'
+  | 'missing-platform'
+  | 'unexpected-platform'
+  | 'doubled-platform'
+  | 'wrong-architecture'
+  | 'missing-attestation'
+  | 'mixed-media-types'
+  | 'buildx-missing'
+  | 'builder-unsuitable'
+  | 'build-failed'
+  | 'no-id-token'
+  | 'signing-failed'
+  | 'signing-config'
+  | 'signature-unverified'
+  | 'credentials'
+  | 'tag-moved'
+  | 'registry-unauthorized'
+  | 'registry-forbidden'
+  | 'registry-not-found'
+  | 'registry-rate-limited'
+  | 'registry-unavailable'
+  | 'registry-refused'
+  | 'service-unreachable';
+
+/**
+ * An error for the person who reads the job's log: what was expected, what came (`message`), and what to do
+ * about it (`hint`). `code` is stable; `cause` is what happened underneath.
+ */
+export class ManifoldError extends Error {
+  override readonly name = 'ManifoldError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * A foreign text (a server's answer, a value that somebody typed) made fit to stand in a message: one line, without
+ * control characters (they could start a workflow command or colour a terminal), at most `limit` characters.
+ */
+export function quote(text: string, limit = 200): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return line.length > limit ? `${line.slice(0, limit)}…` : line;
+}

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** How long and how often a request is tried. All times are milliseconds. */
+export interface RetryPolicy {
+  /** No try starts later than this after the first one began. */
+  readonly budget: number;
+  /** The first wait is at most this, each later one at most twice as long as the one before. */
+  readonly base: number;
+  /** No wait that we choose is longer; a server's `Retry-After` may be, within the budget. */
+  readonly longest: number;
+}
+
+export const DEFAULT_RETRY: RetryPolicy = { budget: 120_000, base: 250, longest: 15_000 };
+
+/** What a single try came to: an answer, or the lack of one. */
+export interface Outcome {
+  readonly status?: number;
+  readonly retryAfter?: string | undefined;
+  /** The beginning of the answer's body, for servers that tell a rate limit only there. */
+  readonly text?: string;
+}
+
+const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+// GHCR's secondary limit comes as 403 with such a text and often without Retry-After.
+const RATE_LIMIT_TEXT = /rate.?limit|too.?many.?requests|abuse detection|slow.?down/i;
+
+/** Tells a fault that may pass from one that will not change: an answer with a passing status, or none at all. */
+export function isTransient(outcome: Outcome): boolean {
+  if (outcome.status === undefined) return true;
+  return TRANSIENT.has(outcome.status) || isRateLimit(outcome);
+}
+
+/** 429, and 403 where it means the same. */
+export function isRateLimit(outcome: Outcome): boolean {
+  if (outcome.status === 429) return true;
+  if (outcome.status !== 403) return false;
+  return outcome.retryAfter !== undefined || RATE_LIMIT_TEXT.test(outcome.text ?? '');
+}
+
+/**
+ * The wait before the next try in milliseconds, or undefined when the budget ends before it: full jitter over an
+ * exponential back-off, and never less than the server asked for (RFC 9110, section 10.2.3).
+ * @param failures how many tries have failed so far, from 1
+ * @param elapsed milliseconds since the first try began
+ */
+export function nextDelay(
+  policy: RetryPolicy,
+  failures: number,
+  elapsed: number,
+  retryAfter: string | undefined,
+  random: () => number = Math.random,
+): number | undefined {
+  const ceiling = Math.min(policy.longest, policy.base * 2 ** (failures - 1));
+  const wait = Math.max(random() * ceiling, parseRetryAfter(retryAfter, Date.now()) ?? 0);
+  return elapsed + wait > policy.budget ? undefined : wait;
+}
+
+/** `Retry-After` in seconds or as an HTTP date -> milliseconds from `now`; undefined when absent or illegible. */
+export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
+  const text = value.trim();
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/**
+ * Looks until something is there, as registries show what they took with a delay: an answer that is not undefined, or
+ * undefined once the budget is used up.
+ */
+export async function eventually<T>(
+  policy: RetryPolicy,
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const start = Date.now();
+  for (let failures = 1; ; failures++) {
+    const found = await look();
+    if (found !== undefined) return found;
+    const delay = nextDelay(policy, failures, Date.now() - start, undefined);
+    if (delay === undefined) return undefined;
+    await sleep(delay);
+  }
+}

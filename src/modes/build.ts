@@ -1,0 +1,131 @@
+import { type Built, runBuild } from '../buildx/build.ts';
+import { checkBuildx } from '../buildx/builder.ts';
+import type { BuilderNode } from '../buildx/preflight.ts';
+import { ManifoldError } from '../errors.ts';
+import { DEFAULT_RETRY } from '../http/retry.ts';
+import { Transport } from '../http/transport.ts';
+import type { BuildInputs } from '../inputs.ts';
+import { formatPlatform } from '../oci/platform.ts';
+import { formatRepository } from '../oci/reference.ts';
+import { formatRecordName } from '../records/name.ts';
+import { type BuildRecord, formatRecord } from '../records/record.ts';
+import { ArtifactStore } from '../records/store.ts';
+import { Registries } from '../registry/client.ts';
+import { type BuiltImage, readBuiltImage, readPredicateTypes } from '../registry/image.ts';
+import { buildSummary } from '../report/summary.ts';
+import type { Runner } from '../runner/actions.ts';
+import { type Run, readRun } from '../runner/run.ts';
+import { VERSION } from '../version.ts';
+
+/** Builds one platform, pushes it by digest, asks the registries what they hold, and leaves a record for the merge. */
+export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
+  const run = readRun(env);
+  const platform = formatPlatform(inputs.platform);
+  const started = new Date();
+  const { buildx, version, node } = await runner.group('Builder', () =>
+    checkBuildx(inputs.builder, inputs.platform),
+  );
+  const how = node.emulated ? 'emulated' : 'natively';
+  runner.info(
+    `${platform} is built ${how} by ${node.name} (${node.driver}, BuildKit ${node.buildkit}) with buildx ${version}.`,
+  );
+
+  const built = await runBuild(buildx, inputs, env);
+  const found = await runner.group('What the registries hold', () => readBack(inputs, built, runner, env));
+  const record = makeRecord(inputs, run, node, found, { started, finished: new Date() });
+  const bytes = formatRecord(record);
+  const name = formatRecordName({
+    component: inputs.component,
+    platform: inputs.platform,
+    attempt: run.runAttempt,
+  });
+  await runner.group('Record', async () =>
+    (await ArtifactStore.open(inputs.retentionDays)).save(name, bytes),
+  );
+
+  runner.info(`Recorded ${record.digest} as ${name}.`);
+  runner.output('digest', record.digest);
+  runner.output('imageid', built.imageId);
+  runner.output('metadata', built.metadata.json);
+  runner.output('record', bytes.toString('utf8'));
+  await runner.summary(buildSummary(record));
+}
+
+interface Found {
+  readonly built: BuiltImage;
+  readonly predicateTypes: readonly string[];
+}
+
+/** What buildx says it pushed is held against what every registry gives out. */
+async function readBack(
+  inputs: BuildInputs,
+  built: Built,
+  runner: Runner,
+  env: NodeJS.ProcessEnv,
+): Promise<Found> {
+  const retry = { ...DEFAULT_RETRY, budget: inputs.retryBudget };
+  const transport = new Transport({ retry, userAgent: `manifold/${VERSION}`, onRetry: runner.info });
+  const registries = new Registries({ env, transport, onSecret: runner.mask });
+  const pushed = { justPushed: true };
+  const found = await Promise.all(
+    inputs.images.map(async name => {
+      const repository = registries.repository(name);
+      const image = await readBuiltImage(repository, built.metadata.digest, inputs.platform, pushed);
+      const predicateTypes = await readPredicateTypes(repository, image.image, pushed);
+      if (built.provenance && !predicateTypes.some(type => type.startsWith('https://slsa.dev/provenance/'))) {
+        throw missingProvenance(repository.name);
+      }
+      runner.info(
+        `${repository.name}@${built.metadata.digest}: ${formatPlatform(image.image.platform)}, attestations: ${predicateTypes.join(', ') || 'none'}`,
+      );
+      return { built: image, predicateTypes };
+    }),
+  );
+  transport.close();
+  return found[0] as Found;
+}
+
+function missingProvenance(name: string): ManifoldError {
+  return new ManifoldError(
+    'missing-attestation',
+    `Provenance was asked for, but ${name} holds none for this image.`,
+    {
+      hint: 'The builder dropped it: use the driver docker-container (docker/setup-buildx-action), or say "provenance: false".',
+    },
+  );
+}
+
+function makeRecord(
+  inputs: BuildInputs,
+  run: Run,
+  builder: BuilderNode,
+  { built, predicateTypes }: Found,
+  time: { started: Date; finished: Date },
+): BuildRecord {
+  const { content } = built;
+  const { repository, commit, ref, workflow, runId, runAttempt, job } = run;
+  return {
+    schemaVersion: 1,
+    component: inputs.component,
+    platform: formatPlatform(inputs.platform),
+    images: inputs.images.map(formatRepository),
+    digest: content.digest,
+    mediaType: content.mediaType,
+    size: content.bytes.byteLength,
+    attestations: [...predicateTypes],
+    source: {
+      repository,
+      commit,
+      ref,
+      workflow,
+      runId,
+      runAttempt,
+      job,
+      matrixSize: inputs.matrixSize ?? null,
+    },
+    builder: { ...builder },
+    started: time.started.toISOString(),
+    finished: time.finished.toISOString(),
+    manifold: VERSION,
+  };
+}

@@ -1,0 +1,135 @@
+import * as v from 'valibot';
+import { ManifoldError, quote } from '../errors.ts';
+import { type Digest, digestOf, isDigest } from './digest.ts';
+import { parseDocument } from './document.ts';
+
+export const MEDIA_TYPE = {
+  ociIndex: 'application/vnd.oci.image.index.v1+json',
+  ociManifest: 'application/vnd.oci.image.manifest.v1+json',
+  ociConfig: 'application/vnd.oci.image.config.v1+json',
+  ociEmpty: 'application/vnd.oci.empty.v1+json',
+  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  inToto: 'application/vnd.in-toto+json',
+} as const;
+
+/** What a client says it reads when it asks for a manifest. */
+export const MANIFEST_TYPES = [
+  MEDIA_TYPE.ociIndex,
+  MEDIA_TYPE.ociManifest,
+  MEDIA_TYPE.dockerList,
+  MEDIA_TYPE.dockerManifest,
+] as const;
+
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPE.ociIndex || mediaType === MEDIA_TYPE.dockerList;
+}
+
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPE.ociManifest || mediaType === MEDIA_TYPE.dockerManifest;
+}
+
+const annotations = v.record(v.string(), v.string());
+const digest = v.pipe(
+  v.string(),
+  v.custom<Digest>(value => isDigest(value as string), 'sha256 digest'),
+);
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const platform = v.object({
+  os: v.string(),
+  architecture: v.string(),
+  variant: v.optional(v.string()),
+  'os.version': v.optional(v.string()),
+  'os.features': v.optional(v.array(v.string())),
+});
+
+const descriptor = v.object({
+  mediaType: v.string(),
+  digest,
+  size,
+  artifactType: v.optional(v.string()),
+  annotations: v.optional(annotations),
+  platform: v.optional(platform),
+});
+
+const index = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.optional(v.string()),
+  artifactType: v.optional(v.string()),
+  manifests: v.array(descriptor),
+  annotations: v.optional(annotations),
+  subject: v.optional(descriptor),
+});
+
+const manifest = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.optional(v.string()),
+  artifactType: v.optional(v.string()),
+  config: descriptor,
+  layers: v.array(descriptor),
+  annotations: v.optional(annotations),
+  subject: v.optional(descriptor),
+});
+
+const config = v.object({
+  os: v.string(),
+  architecture: v.string(),
+  variant: v.optional(v.string()),
+  'os.version': v.optional(v.string()),
+  'os.features': v.optional(v.array(v.string())),
+});
+
+/** OCI image-spec, descriptor.md. */
+export type Descriptor = v.InferOutput<typeof descriptor>;
+/** OCI image-spec, image-index.md; a Docker manifest list has the same shape. */
+export type ImageIndex = v.InferOutput<typeof index>;
+/** OCI image-spec, manifest.md; a Docker image manifest has the same shape. */
+export type ImageManifest = v.InferOutput<typeof manifest>;
+/** The part of OCI image-spec, config.md, that names the platform. */
+export type ImageConfig = v.InferOutput<typeof config>;
+
+/** A manifest of any kind as a registry holds it: the bytes are the truth, all else follows from them. */
+export interface ManifestContent {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string;
+  readonly digest: Digest;
+}
+
+export function manifestContent(bytes: Uint8Array, mediaType: string): ManifestContent {
+  return { bytes, mediaType, digest: digestOf(bytes) };
+}
+
+/** The descriptor by which an index, a record or a referrer names this content. */
+export function descriptorOf(content: ManifestContent): Descriptor {
+  return { mediaType: content.mediaType, digest: content.digest, size: content.bytes.byteLength };
+}
+
+/** @throws ManifoldError `invalid-document` */
+export function parseIndex(content: ManifestContent, where: string): ImageIndex {
+  const document = parseDocument(index, content.bytes, `the image index ${where}`);
+  refuseOtherType(document.mediaType, content.mediaType, where);
+  return document;
+}
+
+/** @throws ManifoldError `invalid-document` */
+export function parseManifest(content: ManifestContent, where: string): ImageManifest {
+  const document = parseDocument(manifest, content.bytes, `the image manifest ${where}`);
+  refuseOtherType(document.mediaType, content.mediaType, where);
+  return document;
+}
+
+/** @throws ManifoldError `invalid-document` */
+export function parseConfig(bytes: Uint8Array, where: string): ImageConfig {
+  return parseDocument(config, bytes, `the image config ${where}`);
+}
+
+/** Bytes that call themselves something else than their descriptor are an attack (OCI image-spec, CVE-2021-41190). */
+function refuseOtherType(inside: string | undefined, outside: string, where: string): void {
+  if (inside === undefined || inside === outside) return;
+  throw new ManifoldError(
+    'invalid-document',
+    `${where} is served as ${quote(outside)} but says of itself that it is ${quote(inside)}.`,
+  );
+}

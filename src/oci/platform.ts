@@ -1,0 +1,124 @@
+import { ManifoldError, quote } from '../errors.ts';
+
+/**
+ * A platform (OCI image-spec, image-index.md, "platform"), normalised: one way to write each.
+ * `variant` is absent where it is the architecture's only or basic one (arm64/v8, amd64/v1).
+ */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/** How people write architectures -> GOARCH and variant, as containerd normalises them. */
+const ARCHITECTURES: Record<string, readonly [architecture: string, variant?: string]> = {
+  amd64: ['amd64'],
+  x86_64: ['amd64'],
+  'x86-64': ['amd64'],
+  386: ['386'],
+  i386: ['386'],
+  i686: ['386'],
+  x86: ['386'],
+  arm64: ['arm64'],
+  aarch64: ['arm64'],
+  arm: ['arm', 'v7'],
+  armhf: ['arm', 'v7'],
+  armv7: ['arm', 'v7'],
+  armv7l: ['arm', 'v7'],
+  armel: ['arm', 'v6'],
+  armv6: ['arm', 'v6'],
+  armv6l: ['arm', 'v6'],
+  armv5: ['arm', 'v5'],
+  ppc64le: ['ppc64le'],
+  powerpc64le: ['ppc64le'],
+  ppc64: ['ppc64'],
+  s390x: ['s390x'],
+  riscv64: ['riscv64'],
+  loong64: ['loong64'],
+  loongarch64: ['loong64'],
+  mips64le: ['mips64le'],
+  mips64el: ['mips64le'],
+  mips64: ['mips64'],
+  mipsle: ['mipsle'],
+  mips: ['mips'],
+  wasm: ['wasm'],
+};
+
+const OPERATING_SYSTEMS: Record<string, string> = { macos: 'darwin' };
+const PART = /^[a-z0-9_]+$/;
+
+/**
+ * Reads a platform as people write it: `linux/arm64`, `linux/arm/v7`, `aarch64`, `linux/x86_64`. An architecture alone
+ * means Linux. Nothing is filled in from the machine that runs this.
+ * @throws ManifoldError `invalid-platform`
+ */
+export function parsePlatform(text: string): Platform {
+  const parts = text.trim().toLowerCase().split('/');
+  const [first = '', second, third] = parts;
+  if (parts.length > 3) throw invalid(text, 'it has more than three parts');
+  if (second === undefined) {
+    if (!Object.hasOwn(ARCHITECTURES, first)) {
+      throw invalid(text, `"${quote(first)}" is no known architecture`);
+    }
+    return normalisePlatform({ os: 'linux', architecture: first });
+  }
+  const platform = { os: first, architecture: second, ...(third === undefined ? {} : { variant: third }) };
+  for (const part of parts)
+    if (!PART.test(part) && part !== 'x86-64')
+      throw invalid(text, `"${quote(part)}" is not a part of a platform`);
+  if (Object.hasOwn(ARCHITECTURES, first) && !Object.hasOwn(ARCHITECTURES, second)) {
+    throw invalid(text, 'the operating system comes first');
+  }
+  return normalisePlatform(platform);
+}
+
+function invalid(text: string, reason: string): ManifoldError {
+  return new ManifoldError('invalid-platform', `"${quote(text)}" is no platform: ${reason}.`, {
+    hint: 'A platform is os/architecture or os/architecture/variant, for example linux/amd64, linux/arm64, linux/arm/v7.',
+  });
+}
+
+/** Brings what stands in an image's config or a descriptor into the one way to write it. */
+export function normalisePlatform(raw: {
+  os: string;
+  architecture: string;
+  variant?: string | undefined;
+}): Platform {
+  const os = OPERATING_SYSTEMS[raw.os.toLowerCase()] ?? raw.os.toLowerCase();
+  const written = raw.architecture.toLowerCase();
+  const [architecture, implied] = Object.hasOwn(ARCHITECTURES, written)
+    ? (ARCHITECTURES[written] ?? [written])
+    : [written];
+  const variant = normaliseVariant(architecture, raw.variant?.toLowerCase() || implied);
+  return variant === undefined ? { os, architecture } : { os, architecture, variant };
+}
+
+function normaliseVariant(architecture: string, variant: string | undefined): string | undefined {
+  if (variant === undefined) return undefined;
+  const versioned = /^[0-9]/.test(variant) ? `v${variant}` : variant;
+  if (architecture === 'arm64' && versioned === 'v8') return undefined;
+  if (architecture === 'amd64' && versioned === 'v1') return undefined;
+  return versioned;
+}
+
+/** `linux/arm/v7` */
+export function formatPlatform(platform: Platform): string {
+  const { os, architecture, variant } = platform;
+  return variant === undefined ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
+}
+
+export function samePlatform(a: Platform, b: Platform): boolean {
+  return formatPlatform(a) === formatPlatform(b);
+}
+
+const FIRST = ['linux/amd64', 'linux/arm64'];
+
+/**
+ * The order of children in an index, the same whatever order the builds ended in. The two platforms that nearly
+ * everybody runs come first, because clients that know nothing of platforms take the first entry.
+ */
+export function comparePlatforms(a: Platform, b: Platform): number {
+  const [left, right] = [formatPlatform(a), formatPlatform(b)];
+  const rank = (name: string): number => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  return rank(left) - rank(right) || (left < right ? -1 : left > right ? 1 : 0);
+}

@@ -1,0 +1,104 @@
+import { ManifoldError, quote } from '../errors.ts';
+import { type Digest, parseDigest } from './digest.ts';
+
+/** A repository in a registry: `ghcr.io` + `acme/app`. Docker Hub's short names are written out. */
+export interface Repository {
+  /** Host, with the port if one was given, as credentials and users know it: `docker.io`, `127.0.0.1:5000`. */
+  readonly registry: string;
+  /** The path in the registry: `library/alpine`. */
+  readonly path: string;
+}
+
+/** What an image reference points at: a tag, a digest, or both (then the digest decides). */
+export interface Reference {
+  readonly repository: Repository;
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
+// OCI distribution-spec, "Pulling manifests": <name> and <reference> as tag.
+const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
+const PATH = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const HOST =
+  /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/;
+const DOCKER_HUB = new Set([
+  'docker.io',
+  'index.docker.io',
+  'registry-1.docker.io',
+  'registry.hub.docker.com',
+]);
+
+/**
+ * Reads an image name without tag and digest: `ghcr.io/acme/app`, `alpine`.
+ * @throws ManifoldError `invalid-reference`
+ */
+export function parseRepository(text: string): Repository {
+  const name = text.trim();
+  const reference = parseReference(name);
+  if (reference.tag !== undefined || reference.digest !== undefined) {
+    throw invalid(name, 'an image name stands here without tag and digest', 'Tags go into the input "tags".');
+  }
+  return reference.repository;
+}
+
+/**
+ * Reads an image reference; a missing tag stays missing (`latest` is never implied).
+ * @throws ManifoldError `invalid-reference`, `invalid-digest`
+ */
+export function parseReference(text: string): Reference {
+  const at = text.indexOf('@');
+  const digest = at < 0 ? undefined : parseDigest(text.slice(at + 1));
+  const named = at < 0 ? text : text.slice(0, at);
+  const colon = named.lastIndexOf(':');
+  const hasTag = colon > named.lastIndexOf('/');
+  const tag = hasTag ? parseTag(named.slice(colon + 1)) : undefined;
+  const repository = splitName(hasTag ? named.slice(0, colon) : named, text);
+  return { repository, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
+}
+
+/** @throws ManifoldError `invalid-reference` */
+export function parseTag(text: string): string {
+  if (TAG.test(text)) return text;
+  throw invalid(
+    text,
+    'it is not a tag',
+    'A tag has at most 128 letters, digits, dots, hyphens and underscores, and starts with none of ". -".',
+  );
+}
+
+function splitName(name: string, whole: string): Repository {
+  const slash = name.indexOf('/');
+  const first = slash < 0 ? '' : name.slice(0, slash);
+  // The first part is a host if it cannot be the first part of a path on Docker Hub (as every client decides).
+  const isHost = /[.:]/.test(first) || first === 'localhost' || /[A-Z]/.test(first);
+  const host = isHost ? first : 'docker.io';
+  const registry = DOCKER_HUB.has(host) ? 'docker.io' : host;
+  let path = isHost ? name.slice(slash + 1) : name;
+  if (registry === 'docker.io' && path !== '' && !path.includes('/')) path = `library/${path}`;
+
+  if (!HOST.test(registry)) throw invalid(whole, `"${quote(registry)}" is not a registry host`);
+  if (/[A-Z]/.test(path)) {
+    throw invalid(whole, 'a repository name has no capital letters', `Write ${quote(whole.toLowerCase())}.`);
+  }
+  if (!PATH.test(path)) throw invalid(whole, `"${quote(path)}" is not a repository name`);
+  if (registry.length + path.length + 1 > 255) throw invalid(whole, 'it is longer than 255 characters');
+  return { registry, path };
+}
+
+function invalid(text: string, reason: string, hint?: string): ManifoldError {
+  return new ManifoldError('invalid-reference', `"${quote(text)}" is no image name: ${reason}.`, {
+    hint: hint ?? 'An image name looks like ghcr.io/acme/app.',
+  });
+}
+
+/** `docker.io/library/alpine`: the full name, the same for all ways to write it. */
+export function formatRepository(repository: Repository): string {
+  return `${repository.registry}/${repository.path}`;
+}
+
+export function formatReference(reference: Reference): string {
+  const tag = reference.tag === undefined ? '' : `:${reference.tag}`;
+  const digest = reference.digest === undefined ? '' : `@${reference.digest}`;
+  return `${formatRepository(reference.repository)}${tag}${digest}`;
+}

@@ -1,0 +1,53 @@
+import { ManifoldError } from '../errors.ts';
+import { assembleIndex, type PlatformImage } from '../oci/index.ts';
+import type { ManifestContent } from '../oci/manifest.ts';
+import { parsePlatform } from '../oci/platform.ts';
+import type { BuildRecord } from '../records/record.ts';
+import type { RepositoryClient } from '../registry/client.ts';
+import { readBuiltImage } from '../registry/image.ts';
+
+/** The index that a merge publishes, and what it is made of. */
+export interface IndexImage {
+  readonly content: ManifestContent;
+  /** In the order of the index. */
+  readonly images: readonly PlatformImage[];
+}
+
+/**
+ * Reads the children from every registry, holds them against the records, and makes the bytes of the index once, for
+ * all registries.
+ * @throws ManifoldError `tampered-record`, `wrong-architecture`, `registry-…`
+ */
+export async function createIndexImage(
+  records: readonly BuildRecord[],
+  repositories: readonly RepositoryClient[],
+  server: string,
+): Promise<IndexImage> {
+  const [images] = await Promise.all(
+    repositories.map(repository => Promise.all(records.map(record => readRecorded(repository, record)))),
+  );
+  const content = assembleIndex(images ?? [], indexAnnotations(records, server));
+  return { content, images: images ?? [] };
+}
+
+async function readRecorded(repository: RepositoryClient, record: BuildRecord): Promise<PlatformImage> {
+  const { content, image } = await readBuiltImage(repository, record.digest, parsePlatform(record.platform));
+  if (content.bytes.byteLength === record.size && content.mediaType === record.mediaType) return image;
+  throw new ManifoldError(
+    'tampered-record',
+    `The record of ${record.platform} says that ${record.digest} is ${record.mediaType} of ${record.size} bytes; ${repository.name} holds ${content.mediaType} of ${content.bytes.byteLength} bytes.`,
+    { hint: 'The record was changed after the build. Re-run the build job of this platform.' },
+  );
+}
+
+/** The same for every re-run of the same records: nothing here comes from the clock or from this job. */
+function indexAnnotations(records: readonly BuildRecord[], server: string): Record<string, string> {
+  const [first] = records;
+  if (first === undefined) return {};
+  const created = records.map(record => record.started).reduce((a, b) => (a < b ? a : b));
+  return {
+    'org.opencontainers.image.created': created,
+    'org.opencontainers.image.revision': first.source.commit,
+    'org.opencontainers.image.source': `${server}/${first.source.repository}`,
+  };
+}

@@ -1,0 +1,111 @@
+import { ManifoldError } from '../errors.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { BuildRecord } from './record.ts';
+
+/**
+ * Makes sure that the records are all there is to merge, no more and no less.
+ * @param records of the whole run
+ * @param component the one that is merged; undefined when the run has a single one
+ * @param platforms what the user expects; undefined: as many as the matrix had jobs
+ * @returns the records of the component
+ * @throws ManifoldError `no-records`, `missing-platform`, `unexpected-platform`, `invalid-input`
+ */
+export function closeSet(
+  records: readonly BuildRecord[],
+  component: string | undefined,
+  platforms: readonly Platform[] | undefined,
+): BuildRecord[] {
+  if (records.length === 0) {
+    throw new ManifoldError('no-records', 'No build of this run left a record: there is nothing to merge.', {
+      hint: 'Let the build jobs use Manifold with "mode: build", in the same workflow run, and this job "needs" them.',
+    });
+  }
+  if (platforms === undefined) compareWithMatrix(records);
+  const merged = ofComponent(records, component);
+  if (platforms !== undefined) compareWithPlatforms(merged, platforms);
+  refuseUnequalImages(merged);
+  return merged;
+}
+
+function ofComponent(records: readonly BuildRecord[], component: string | undefined): BuildRecord[] {
+  const names = [...new Set(records.map(record => record.component))].sort();
+  if (component === undefined && names.length > 1) {
+    throw new ManifoldError('missing-input', `This run built several components: ${names.join(', ')}.`, {
+      hint: 'Say which one this job merges: component: NAME.',
+    });
+  }
+  const chosen = records.filter(record => component === undefined || record.component === component);
+  if (chosen.length > 0) return chosen;
+  throw new ManifoldError(
+    'no-records',
+    `No build of the component "${component}" left a record; there are: ${names.join(', ')}.`,
+    {
+      hint: 'The component of a build is the last part of its first image name, or its input "component".',
+    },
+  );
+}
+
+/** Every job of the matrix must have left its record. */
+function compareWithMatrix(records: readonly BuildRecord[]): void {
+  const sizes = new Set(records.map(record => record.source.matrixSize));
+  const [size] = sizes;
+  if (size === undefined || size === null || sizes.size > 1) {
+    throw new ManifoldError('missing-input', 'The records do not say how many builds there should be.', {
+      hint: 'Say which platforms the image has: platforms: linux/amd64,linux/arm64.',
+    });
+  }
+  if (records.length === size) return;
+  const found = records
+    .map(({ component, platform }) => `${component} ${platform}`)
+    .sort()
+    .join(', ');
+  const code = records.length < size ? 'missing-platform' : 'unexpected-platform';
+  throw new ManifoldError(
+    code,
+    `The matrix has ${size} jobs, but ${records.length} left a record: ${found}.`,
+    {
+      hint: 'Re-run the build jobs that failed; this job runs again with them.',
+    },
+  );
+}
+
+function compareWithPlatforms(records: readonly BuildRecord[], platforms: readonly Platform[]): void {
+  const expected = platforms.map(formatPlatform);
+  const found = new Map(records.map(record => [record.platform, record]));
+  const missing = expected.filter(platform => !found.has(platform));
+  const extra = [...found.keys()].filter(platform => !expected.includes(platform));
+  if (missing.length === 0 && extra.length === 0) return;
+  const rows = [
+    ...expected.map(platform =>
+      row(platform, 'expected', found.get(platform)?.digest ?? 'missing: re-run its build job'),
+    ),
+    ...extra.map(platform => row(platform, 'not expected', `built as ${found.get(platform)?.digest}`)),
+  ];
+  throw new ManifoldError(
+    missing.length > 0 ? 'missing-platform' : 'unexpected-platform',
+    `The builds of this run are not the platforms that were asked for:\n${rows.join('\n')}`,
+    {
+      hint:
+        missing.length > 0
+          ? `Re-run the build job of ${missing.join(' and ')}; nothing was pushed and no tag was moved.`
+          : 'Add what is extra to "platforms", or take its job out of the matrix.',
+    },
+  );
+}
+
+function row(platform: string, expectation: string, found: string): string {
+  return `  ${platform.padEnd(16)} ${expectation.padEnd(13)} ${found}`;
+}
+
+function refuseUnequalImages(records: readonly BuildRecord[]): void {
+  const lists = new Set(records.map(record => [...record.images].sort().join(', ')));
+  if (lists.size <= 1) return;
+  const rows = records.map(record => row(record.platform, 'pushed to', [...record.images].sort().join(', ')));
+  throw new ManifoldError(
+    'invalid-input',
+    `The builds were pushed to different images:\n${rows.join('\n')}`,
+    {
+      hint: 'Give the same "images" to all build jobs of a component.',
+    },
+  );
+}

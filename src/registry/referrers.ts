@@ -1,0 +1,126 @@
+import * as v from 'valibot';
+import { ManifoldError } from '../errors.ts';
+import { type Digest, hexOf } from '../oci/digest.ts';
+import {
+  type Descriptor,
+  descriptorOf,
+  type ManifestContent,
+  MEDIA_TYPE,
+  manifestContent,
+  parseIndex,
+} from '../oci/manifest.ts';
+import type { RepositoryClient } from './client.ts';
+
+/** A registry that lists more than this for one manifest is not read to its end. */
+const MAX_PAGES = 100;
+
+/**
+ * All manifests that name `subject` as their subject: by the referrers API where the registry has it, else from the
+ * fallback tag (distribution-spec, "Referrers Tag Schema").
+ * @throws ManifoldError when a listing failed: "could not tell" is never "there are none"
+ */
+export async function listReferrers(client: RepositoryClient, subject: Digest): Promise<Descriptor[]> {
+  const found: Descriptor[] = [];
+  let page: URL | undefined;
+  for (let count = 0; count < MAX_PAGES; count++) {
+    const response = await client.getReferrers(subject, page);
+    if (response === undefined) return (await readFallback(client, subject)).descriptors;
+    const content = manifestContent(response.body, MEDIA_TYPE.ociIndex);
+    found.push(...parseIndex(content, `of referrers of ${client.name}@${subject}`).manifests);
+    page = nextPage(response.headers.link, response.url);
+    if (page === undefined) return found;
+  }
+  throw new ManifoldError(
+    'registry-refused',
+    `${client.name} lists more than ${MAX_PAGES} pages of referrers of ${subject}.`,
+  );
+}
+
+/** `Link: </v2/…?n=…>; rel="next"` (RFC 8288), on the same host only. */
+function nextPage(link: string | string[] | undefined, base: URL): URL | undefined {
+  const header = Array.isArray(link) ? link.join(',') : (link ?? '');
+  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(header)?.[1];
+  if (target === undefined) return undefined;
+  const url = new URL(target, base);
+  return url.origin === base.origin ? url : undefined;
+}
+
+/**
+ * Pushes a manifest that has a `subject` and makes sure that it is listed under it.
+ * @param descriptor how a listing names it: with artifact type and annotations
+ */
+export async function pushReferrer(
+  client: RepositoryClient,
+  content: ManifestContent,
+  subject: Digest,
+  description: Pick<Descriptor, 'artifactType' | 'annotations'>,
+): Promise<void> {
+  const { subject: indexed } = await client.putManifest(content);
+  if (indexed === subject) return;
+  const descriptor = { ...descriptorOf(content), ...description };
+  await exclusively(`${client.name}@${subject}`, () => addToFallback(client, subject, descriptor));
+}
+
+function fallbackTag(subject: Digest): string {
+  return `sha256-${hexOf(subject)}`;
+}
+
+interface Fallback {
+  readonly descriptors: Descriptor[];
+  /** The document as it came, so that what others wrote into it stays. */
+  readonly document: Record<string, unknown>;
+}
+
+const listing = v.looseObject({ manifests: v.array(v.unknown()) });
+
+async function readFallback(client: RepositoryClient, subject: Digest): Promise<Fallback> {
+  const content = await client.findManifest(fallbackTag(subject));
+  if (content === undefined) {
+    return { descriptors: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] } };
+  }
+  const descriptors = parseIndex(content, `${client.name}:${fallbackTag(subject)}`).manifests;
+  return { descriptors, document: JSON.parse(Buffer.from(content.bytes).toString('utf8')) };
+}
+
+const ATTEMPTS = 5;
+
+/**
+ * Adds an entry to the fallback tag. Registries have no compare-and-swap: whoever writes at the same time may overwrite
+ * us, so the tag is read again after the writing, and written again if our entry is gone.
+ */
+async function addToFallback(
+  client: RepositoryClient,
+  subject: Digest,
+  descriptor: Descriptor,
+): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const { descriptors, document } = await readFallback(client, subject);
+    if (descriptors.some(({ digest }) => digest === descriptor.digest)) return;
+    const { manifests } = v.parse(listing, document);
+    const bytes = Buffer.from(JSON.stringify({ ...document, manifests: [...manifests, descriptor] }));
+    await client.putManifest(manifestContent(bytes, MEDIA_TYPE.ociIndex), fallbackTag(subject));
+  }
+  const { descriptors } = await readFallback(client, subject);
+  if (descriptors.some(({ digest }) => digest === descriptor.digest)) return;
+  throw new ManifoldError(
+    'registry-refused',
+    `${client.name} did not keep our entry in its fallback tag ${fallbackTag(subject)}, written ${ATTEMPTS} times.`,
+    {
+      hint: 'Something else writes referrers of the same image at the same time. Re-run this job when it is done.',
+    },
+  );
+}
+
+const running = new Map<string, Promise<unknown>>();
+
+/** Runs what concerns the same key one after the other. */
+function exclusively<T>(key: string, work: () => Promise<T>): Promise<T> {
+  const before = running.get(key) ?? Promise.resolve();
+  const mine = before.catch(() => {}).then(work);
+  running.set(key, mine);
+  const forget = () => {
+    if (running.get(key) === mine) running.delete(key);
+  };
+  mine.then(forget, forget);
+  return mine;
+}

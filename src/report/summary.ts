@@ -1,0 +1,113 @@
+import { shortDigest } from '../oci/digest.ts';
+import type { PlatformImage } from '../oci/index.ts';
+import type { ManifestContent } from '../oci/manifest.ts';
+import { comparePlatforms, formatPlatform } from '../oci/platform.ts';
+import type { BuildRecord } from '../records/record.ts';
+import type { Identity } from '../sign/verify.ts';
+
+/** Text for a cell or a line of Markdown: nothing in it is markup, and it stays on its line. */
+export function escapeMarkdown(text: string): string {
+  return text.replace(/[\r\n]+/g, ' ').replace(/[\\`*_{}[\]<>|#!~]/g, '\\$&');
+}
+
+/** Text between backticks; one that holds backticks itself gets a longer fence (CommonMark, "Code spans"). */
+export function code(text: string): string {
+  const line = text.replace(/[\r\n]+/g, ' ').replaceAll('|', '\\|');
+  const longest = Math.max(0, ...(line.match(/`+/g) ?? []).map(run => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return longest === 0 ? `\`${line}\`` : `${fence} ${line} ${fence}`;
+}
+
+export interface MergeSummary {
+  readonly component: string;
+  readonly repositories: readonly string[];
+  readonly index: ManifestContent;
+  readonly images: readonly PlatformImage[];
+  readonly tags: readonly string[];
+  /** Undefined when the image was not signed, as asked. */
+  readonly identity: Identity | undefined;
+}
+
+/** The page that the merge leaves behind: the index as a table, and how to check it. */
+export function mergeSummary(summary: MergeSummary): string {
+  const { component, index, images, tags, repositories, identity } = summary;
+  const rows = [...images]
+    .sort((a, b) => comparePlatforms(a.platform, b.platform))
+    .map(image => [
+      formatPlatform(image.platform),
+      code(image.image.digest),
+      String(image.attestations.length),
+      signed(identity),
+    ]);
+  return [
+    `## ${escapeMarkdown(component)}: ${images.length === 1 ? '1 platform' : `${images.length} platforms`}, ${identity === undefined ? 'not signed' : 'signed'}`,
+    '',
+    table(['Platform', 'Manifest', 'Attestations', 'Signed'], rows),
+    '',
+    `Index ${code(index.digest)}${identity === undefined ? '' : ', signed'}, the same in ${repositories.map(code).join(', ')}.`,
+    '',
+    'Tags:',
+    '',
+    ...tags.map(tag => `- ${code(tag)}`),
+    '',
+    ...verification(summary),
+  ].join('\n');
+}
+
+function signed(identity: Identity | undefined): string {
+  return identity === undefined ? 'no' : 'yes';
+}
+
+function verification({ identity, repositories, index }: MergeSummary): string[] {
+  if (identity === undefined) return [];
+  const command = verifyCommand(identity, `${repositories[0]}@${index.digest}`);
+  return ['Check it:', '', '```sh', command, '```', ''];
+}
+
+/** The command by which a consumer checks a keyless signature. */
+export function verifyCommand(identity: Identity, reference: string): string {
+  return [
+    'cosign verify \\',
+    `  --certificate-identity ${shellQuote(identity.name)} \\`,
+    `  --certificate-oidc-issuer ${shellQuote(identity.issuer)} \\`,
+    `  ${reference}`,
+  ].join('\n');
+}
+
+function shellQuote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The page that a build leaves behind. */
+export function buildSummary(record: BuildRecord): string {
+  const seconds = (Date.parse(record.finished) - Date.parse(record.started)) / 1000;
+  return [
+    `## ${escapeMarkdown(record.component)}: ${escapeMarkdown(record.platform)}`,
+    '',
+    table(
+      ['Image', 'Digest', 'Attestations', 'Built'],
+      record.images.map(image => [
+        code(image),
+        code(record.digest),
+        record.attestations.map(code).join(', ') || 'none',
+        `${record.builder.emulated ? 'emulated' : 'natively'} in ${seconds.toFixed(1)} s`,
+      ]),
+    ),
+    '',
+  ].join('\n');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** The index as lines for the log. */
+export function indexTree(index: ManifestContent, images: readonly PlatformImage[]): string {
+  const sorted = [...images].sort((a, b) => comparePlatforms(a.platform, b.platform));
+  const lines = sorted.flatMap(({ platform, image, attestations }) => [
+    `  ${formatPlatform(platform).padEnd(16)} ${shortDigest(image.digest)}`,
+    ...attestations.map(({ digest }) => `  ${'  attestation'.padEnd(16)} ${shortDigest(digest)}`),
+  ]);
+  return [`index ${index.digest}`, ...lines].join('\n');
+}

@@ -1,0 +1,48 @@
+import * as core from '@actions/core';
+import { ManifoldError, messageOf } from '../errors.ts';
+
+/** How a mode speaks to the person who reads the log, and to the steps after it. */
+export interface Runner {
+  info(message: string): void;
+  notice(message: string): void;
+  warning(message: string): void;
+  /** Keeps a value out of every log from now on. */
+  mask(secret: string): void;
+  output(name: string, value: string): void;
+  /** Adds Markdown to the job's summary page. */
+  summary(markdown: string): Promise<void>;
+  group<T>(title: string, work: () => Promise<T>): Promise<T>;
+}
+
+export const runner: Runner = {
+  info: core.info,
+  notice: message => core.notice(message),
+  warning: message => core.warning(message),
+  mask: secret => {
+    // An empty mask would turn every character of the log into stars.
+    if (secret.trim() !== '') core.setSecret(secret);
+  },
+  output: (name, value) => core.setOutput(name, value),
+  summary: async markdown => {
+    if (!process.env.GITHUB_STEP_SUMMARY) return; // not every runner has a place for it
+    await core.summary.addRaw(markdown, true).write();
+  },
+  group: core.group,
+};
+
+/** Fails the step with a sentence, its remedy and its code; what lies underneath goes to the debug log. */
+export function fail(error: unknown): void {
+  if (error instanceof ManifoldError) {
+    const hint = error.hint === undefined ? '' : `\n${error.hint}`;
+    core.error(`${error.message}${hint}`, { title: `Manifold: ${error.code}` });
+    for (let cause = error.cause; cause instanceof Error; cause = cause.cause)
+      core.debug(`caused by: ${cause.stack}`);
+  } else {
+    const stack = error instanceof Error ? error.stack : undefined;
+    core.error(`${messageOf(error)}\nThis is a fault of Manifold itself: please report it with this log.`, {
+      title: 'Manifold: internal error',
+    });
+    if (stack !== undefined) core.info(stack);
+  }
+  process.exitCode = core.ExitCode.Failure;
+}

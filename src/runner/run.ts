@@ -1,0 +1,35 @@
+import { ManifoldError } from '../errors.ts';
+
+/** What the runner tells every step about the run that it belongs to (GitHub's "Default environment variables"). */
+export interface Run {
+  /** `https://github.com` */
+  readonly server: string;
+  readonly repository: string;
+  readonly commit: string;
+  readonly ref: string;
+  readonly workflow: string;
+  readonly runId: string;
+  readonly runAttempt: number;
+  readonly job: string;
+}
+
+/** @throws ManifoldError `missing-input` outside a runner */
+export function readRun(env: NodeJS.ProcessEnv): Run {
+  const required = (name: string): string => {
+    const value = env[name];
+    if (value) return value;
+    throw new ManifoldError('missing-input', `The environment variable ${name} is missing.`, {
+      hint: 'Every runner sets it. To run Manifold by hand, set what GitHub documents as default environment variables.',
+    });
+  };
+  return {
+    server: env.GITHUB_SERVER_URL || 'https://github.com',
+    repository: required('GITHUB_REPOSITORY'),
+    commit: required('GITHUB_SHA'),
+    ref: env.GITHUB_REF ?? '',
+    workflow: env.GITHUB_WORKFLOW ?? '',
+    runId: required('GITHUB_RUN_ID'),
+    runAttempt: Number(env.GITHUB_RUN_ATTEMPT || 1),
+    job: env.GITHUB_JOB ?? '',
+  };
+}

@@ -1,0 +1,18 @@
+import { type ErrorCode, ManifoldError, quote } from '../errors.ts';
+import type { HttpResponse } from '../http/transport.ts';
+
+/** A service's refusal, with what it answered. */
+export function serviceFailure(
+  service: string,
+  response: HttpResponse,
+  code: ErrorCode = 'signing-failed',
+): ManifoldError {
+  const text = quote(response.body.toString('utf8'), 300);
+  return new ManifoldError(
+    code,
+    `${service} (${response.url.origin}) answered ${response.status}${text === '' ? '' : `: ${text}`}.`,
+    {
+      hint: 'No tag was moved. Re-run this job: it goes on from here.',
+    },
+  );
+}

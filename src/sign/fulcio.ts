@@ -1,0 +1,58 @@
+import { createSign, type KeyObject, X509Certificate } from 'node:crypto';
+import * as v from 'valibot';
+import { ManifoldError, messageOf } from '../errors.ts';
+import type { Transport } from '../http/transport.ts';
+import { baseUrl } from '../http/url.ts';
+import { parseDocument } from '../oci/document.ts';
+import { serviceFailure } from './failure.ts';
+import type { IdentityToken } from './identity-token.ts';
+
+const chain = v.object({ chain: v.object({ certificates: v.pipe(v.array(v.string()), v.minLength(1)) }) });
+const answer = v.object({
+  signedCertificateEmbeddedSct: v.optional(chain),
+  signedCertificateDetachedSct: v.optional(chain),
+});
+
+/**
+ * Asks Fulcio for a certificate that ties a key to the identity of the token (fulcio.proto, CreateSigningCertificate).
+ * @throws ManifoldError `signing-failed`, `service-unreachable`
+ */
+export async function requestCertificate(
+  authority: URL,
+  identity: IdentityToken,
+  keys: { publicKey: KeyObject; privateKey: KeyObject },
+  transport: Transport,
+): Promise<X509Certificate> {
+  const proof = createSign('sha256').update(identity.subject).sign(keys.privateKey);
+  const body = {
+    credentials: { oidcIdentityToken: identity.token },
+    publicKeyRequest: {
+      publicKey: { algorithm: 'ECDSA', content: keys.publicKey.export({ format: 'pem', type: 'spki' }) },
+      proofOfPossession: proof.toString('base64'),
+    },
+  };
+  const response = await transport.request({
+    method: 'POST',
+    url: new URL('api/v2/signingCert', baseUrl(authority)),
+    headers: { 'content-type': 'application/json' },
+    body: Buffer.from(JSON.stringify(body)),
+  });
+  if (response.status !== 200 && response.status !== 201)
+    throw serviceFailure('The certificate authority Fulcio', response);
+  const { signedCertificateEmbeddedSct, signedCertificateDetachedSct } = parseDocument(
+    answer,
+    response.body,
+    'the answer of Fulcio',
+    'signing-failed',
+  );
+  const [leaf] = (signedCertificateEmbeddedSct ?? signedCertificateDetachedSct)?.chain.certificates ?? [];
+  try {
+    return new X509Certificate(leaf ?? '');
+  } catch (error) {
+    throw new ManifoldError(
+      'signing-failed',
+      `Fulcio answered without a legible certificate: ${messageOf(error)}.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,58 @@
+import * as v from 'valibot';
+import { ManifoldError } from '../errors.ts';
+import type { Transport } from '../http/transport.ts';
+import { parseDocument } from '../oci/document.ts';
+import { serviceFailure } from './failure.ts';
+
+/** An OIDC token that says who this job is. It lives for minutes: fetch it right before the certificate. */
+export interface IdentityToken {
+  readonly token: string;
+  /** The claim that the certificate authority wants signed as proof that we hold the key. */
+  readonly subject: string;
+}
+
+const answer = v.object({ value: v.pipe(v.string(), v.nonEmpty()) });
+const claims = v.looseObject({
+  sub: v.string(),
+  email: v.optional(v.string()),
+  email_verified: v.optional(v.boolean()),
+});
+
+/** Says what is missing before anything is pushed. @throws ManifoldError `no-id-token` */
+export function requireIdTokenPermission(env: NodeJS.ProcessEnv): { url: URL; bearer: string } {
+  const { ACTIONS_ID_TOKEN_REQUEST_URL: url, ACTIONS_ID_TOKEN_REQUEST_TOKEN: bearer } = env;
+  if (url && bearer) return { url: new URL(url), bearer };
+  throw new ManifoldError(
+    'no-id-token',
+    'Keyless signing needs an identity token, and this job may not ask for one.',
+    {
+      hint: 'Add to the job:\n    permissions:\n      id-token: write\n      packages: write\nor say "sign: none".',
+    },
+  );
+}
+
+/**
+ * Asks the runner for a token for Sigstore (GitHub's OIDC reference, "Using the request token").
+ * @throws ManifoldError `no-id-token`, `service-unreachable`
+ */
+export async function fetchIdentityToken(
+  env: NodeJS.ProcessEnv,
+  transport: Transport,
+  onSecret: (secret: string) => void,
+): Promise<IdentityToken> {
+  const { url, bearer } = requireIdTokenPermission(env);
+  url.searchParams.set('audience', 'sigstore');
+  const headers = { authorization: `Bearer ${bearer}`, accept: 'application/json' };
+  const response = await transport.request({ method: 'GET', url, headers });
+  if (response.status !== 200) throw serviceFailure('The issuer of identity tokens', response, 'no-id-token');
+  const token = parseDocument(answer, response.body, 'the answer of the issuer of identity tokens').value;
+  onSecret(token);
+  return { token, subject: subjectOf(token) };
+}
+
+function subjectOf(token: string): string {
+  const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url');
+  // A token that cannot be read must not end up in the message.
+  const { sub, email, email_verified } = parseDocument(claims, payload, 'the identity token', 'no-id-token');
+  return email !== undefined && email_verified !== false ? email : sub;
+}

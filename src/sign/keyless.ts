@@ -1,0 +1,64 @@
+import { createSign, generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
+import { promisify } from 'node:util';
+import type { Transport } from '../http/transport.ts';
+import type { Digest } from '../oci/digest.ts';
+import { formatBundle } from './bundle.ts';
+import { requestCertificate } from './fulcio.ts';
+import { fetchIdentityToken } from './identity-token.ts';
+import { logSignature } from './rekor.ts';
+import type { SigningServices } from './services.ts';
+import { PAYLOAD_TYPE, preAuthenticationEncoding, signatureStatement } from './statement.ts';
+import { requestTimestamp } from './timestamp.ts';
+
+export interface KeylessOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly services: SigningServices;
+  readonly transport: Transport;
+  readonly onSecret: (secret: string) => void;
+}
+
+/** One key, one identity token and one certificate, good for as many signatures as are made within its ten minutes. */
+export class KeylessSigner {
+  readonly certificate: X509Certificate;
+  readonly #privateKey: KeyObject;
+  readonly #options: KeylessOptions;
+
+  private constructor(certificate: X509Certificate, privateKey: KeyObject, options: KeylessOptions) {
+    this.certificate = certificate;
+    this.#privateKey = privateKey;
+    this.#options = options;
+  }
+
+  /**
+   * Makes a key that never leaves this process and has it certified for this job's identity.
+   * @throws ManifoldError `no-id-token`, `signing-failed`, `service-unreachable`
+   */
+  static async create(options: KeylessOptions): Promise<KeylessSigner> {
+    const { env, services, transport, onSecret } = options;
+    const keys = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+    const identity = await fetchIdentityToken(env, transport, onSecret);
+    const certificate = await requestCertificate(services.certificateAuthority, identity, keys, transport);
+    return new KeylessSigner(certificate, keys.privateKey, options);
+  }
+
+  /**
+   * Signs a manifest by its digest.
+   * @returns the bytes of a Sigstore bundle
+   * @throws ManifoldError `signing-failed`, `service-unreachable`
+   */
+  async sign(digest: Digest): Promise<Buffer> {
+    const { services, transport } = this.#options;
+    const payload = signatureStatement(digest);
+    const signature = createSign('sha256')
+      .update(preAuthenticationEncoding(PAYLOAD_TYPE, payload))
+      .sign(this.#privateKey);
+    const envelope = { payloadType: PAYLOAD_TYPE, payload, signature, certificate: this.certificate };
+    const [entries, timestamps] = await Promise.all([
+      Promise.all(services.logs.map(log => logSignature(log, envelope, transport))),
+      Promise.all(
+        services.timestampAuthorities.map(authority => requestTimestamp(authority, signature, transport)),
+      ),
+    ]);
+    return formatBundle(envelope, entries, timestamps);
+  }
+}
