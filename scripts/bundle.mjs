@@ -20,7 +20,10 @@ const require = manifoldCreateRequire(import.meta.url);`;
 const withoutArchives = {
   name: 'without-archives',
   setup(builder) {
-    builder.onResolve({ filter: /^(archiver|unzip-stream)$/ }, ({ path: name }) => ({ path: name, namespace: 'absent' }));
+    builder.onResolve({ filter: /^(archiver|unzip-stream)$/ }, ({ path: name }) => ({
+      path: name,
+      namespace: 'absent',
+    }));
     builder.onLoad({ filter: /.*/, namespace: 'absent' }, ({ path: name }) => ({
       contents: `
         const absent = () => { throw new Error('This artifact is a ZIP archive, but a record is a plain file (${name}).'); };
@@ -55,4 +58,6 @@ writeFileSync(path.join(outdir, 'LICENSES.txt'), licenceText(root, Object.keys(m
 writeFileSync(path.join(outdir, 'package.json'), `${JSON.stringify({ type: 'module' })}\n`);
 const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-console.log(`Manifold ${version}: ${Object.keys(metafile.outputs).length} files, ${(bytes / 1024).toFixed(0)} KiB`);
+console.log(
+  `Manifold ${version}: ${Object.keys(metafile.outputs).length} files, ${(bytes / 1024).toFixed(0)} KiB`,
+);

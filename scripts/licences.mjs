@@ -16,9 +16,17 @@ function packageFolder(input) {
 }
 
 function describe(root, folder) {
-  const { name, version, license } = JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8'));
-  const files = readdirSync(path.join(root, folder)).filter(file => /^(licen[cs]e|copying|notice)/i.test(file));
+  const { name, version, license } = JSON.parse(
+    readFileSync(path.join(root, folder, 'package.json'), 'utf8'),
+  );
+  const files = readdirSync(path.join(root, folder)).filter(file =>
+    /^(licen[cs]e|copying|notice)/i.test(file),
+  );
   const texts = files.map(file => readFileSync(path.join(root, folder, file), 'utf8'));
-  if (texts.length === 0 && !license) throw new Error(`${name} ${version} states no licence: it cannot be bundled.`);
-  return { title: `${name} ${version} (${license ?? 'see below'})`, text: texts.join('\n\n') || `Licence: ${license}` };
+  if (texts.length === 0 && !license)
+    throw new Error(`${name} ${version} states no licence: it cannot be bundled.`);
+  return {
+    title: `${name} ${version} (${license ?? 'see below'})`,
+    text: texts.join('\n\n') || `Licence: ${license}`,
+  };
 }

@@ -117,7 +117,9 @@ export class Transport {
     const send = url.protocol === 'https:' ? https.request : http.request;
     return new Promise((resolve, reject) => {
       const outgoing = send(url, { method, headers, agent: this.#agent(url, request.ca) }, incoming => {
-        collect(incoming, maxBytes, method).then(
+        // The page that comes with a failure is no part of what was asked for, and often longer.
+        const limit = (incoming.statusCode ?? 0) < 300 ? maxBytes : Math.max(maxBytes, MAX_BYTES);
+        collect(incoming, limit, method).then(
           data => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: data, url }),
           error => {
             outgoing.destroy();

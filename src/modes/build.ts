@@ -6,7 +6,7 @@ import { DEFAULT_RETRY } from '../http/retry.ts';
 import { Transport } from '../http/transport.ts';
 import type { BuildInputs } from '../inputs.ts';
 import { formatPlatform } from '../oci/platform.ts';
-import { formatRepository } from '../oci/reference.ts';
+import { formatRepository, type Repository } from '../oci/reference.ts';
 import { formatRecordName } from '../records/name.ts';
 import { type BuildRecord, formatRecord } from '../records/record.ts';
 import { ArtifactStore } from '../records/store.ts';
@@ -67,22 +67,24 @@ async function readBack(
   const transport = new Transport({ retry, userAgent: `manifold/${VERSION}`, onRetry: runner.info });
   const registries = new Registries({ env, transport, onSecret: runner.mask });
   const pushed = { justPushed: true };
-  const found = await Promise.all(
-    inputs.images.map(async name => {
-      const repository = registries.repository(name);
-      const image = await readBuiltImage(repository, built.metadata.digest, inputs.platform, pushed);
-      const predicateTypes = await readPredicateTypes(repository, image.image, pushed);
-      if (built.provenance && !predicateTypes.some(type => type.startsWith('https://slsa.dev/provenance/'))) {
-        throw missingProvenance(repository.name);
-      }
-      runner.info(
-        `${repository.name}@${built.metadata.digest}: ${formatPlatform(image.image.platform)}, attestations: ${predicateTypes.join(', ') || 'none'}`,
-      );
-      return { built: image, predicateTypes };
-    }),
-  );
-  transport.close();
-  return found[0] as Found;
+  const readFrom = async (name: Repository): Promise<Found> => {
+    const repository = registries.repository(name);
+    const image = await readBuiltImage(repository, built.metadata.digest, inputs.platform, pushed);
+    const predicateTypes = await readPredicateTypes(repository, image.image, pushed);
+    if (built.provenance && !predicateTypes.some(type => type.startsWith('https://slsa.dev/provenance/'))) {
+      throw missingProvenance(repository.name);
+    }
+    runner.info(
+      `${repository.name}@${built.metadata.digest}: ${formatPlatform(image.image.platform)}, attestations: ${predicateTypes.join(', ') || 'none'}`,
+    );
+    return { built: image, predicateTypes };
+  };
+  try {
+    const [found] = await Promise.all(inputs.images.map(readFrom));
+    return found as Found;
+  } finally {
+    transport.close();
+  }
 }
 
 function missingProvenance(name: string): ManifoldError {

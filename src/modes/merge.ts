@@ -4,7 +4,7 @@ import type { MergeInputs } from '../inputs.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { parseRepository } from '../oci/reference.ts';
 import { createIndexImage, type IndexImage } from '../publish/index-image.ts';
-import { type SigningReport, signEverywhere } from '../publish/sign.ts';
+import type { SigningReport } from '../publish/sign.ts';
 import { moveTags } from '../publish/tags.ts';
 import { closeSet } from '../records/closed-set.ts';
 import { collectRecords } from '../records/collect.ts';
@@ -15,18 +15,40 @@ import { indexTree, mergeSummary, verifyCommand } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
 import { requireIdTokenPermission } from '../sign/identity-token.ts';
+import type { KeylessSigner } from '../sign/keyless.ts';
+import type { BundleVerifier } from '../sign/verify.ts';
 import { VERSION } from '../version.ts';
 
 /** Makes one image of all builds of a run: collects, checks, pushes by digest, signs, and only then tags. */
 export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
   const run = readRun(env);
-  // What cannot work is said before anything is pushed.
   if (inputs.sign === 'keyless') requireIdTokenPermission(env);
   const retry = { ...DEFAULT_RETRY, budget: inputs.retryBudget };
   const transport = new Transport({ retry, userAgent: `manifold/${VERSION}`, onRetry: runner.info });
   const registries = new Registries({ env, transport, onSecret: runner.mask });
+  try {
+    await publish(inputs, { run, runner, env, transport, retry, registries });
+  } finally {
+    transport.close();
+  }
+}
 
-  const records = await readRecords(inputs, run, runner);
+interface MergeContext {
+  readonly run: Run;
+  readonly runner: Runner;
+  readonly env: NodeJS.ProcessEnv;
+  readonly transport: Transport;
+  readonly retry: RetryPolicy;
+  readonly registries: Registries;
+}
+
+async function publish(inputs: MergeInputs, context: MergeContext): Promise<void> {
+  const { run, runner, retry, registries } = context;
+  // What cannot work is said before anything is pushed: a Sigstore that cannot be read is found here.
+  const [records, sigstore] = await Promise.all([
+    readRecords(inputs, run, runner),
+    inputs.sign === 'none' ? undefined : openSigstore(inputs, context),
+  ]);
   const repositories = (records[0]?.images ?? []).map(name => registries.repository(parseRepository(name)));
   const image = await createIndexImage(records, repositories, run.server);
   runner.info(indexTree(image.content, image.images));
@@ -34,14 +56,10 @@ export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.Pro
   await Promise.all(repositories.map(repository => repository.putManifest(image.content)));
   runner.info(`Pushed by digest to ${repositories.map(({ name }) => name).join(', ')}.`);
 
-  const signing =
-    inputs.sign === 'none'
-      ? undefined
-      : await sign(inputs, image, repositories, { runner, env, transport, retry });
+  const signing = sigstore === undefined ? undefined : await sign(sigstore, image, repositories, context);
   const tags = await moveTags(image.content, repositories, inputs.tags, retry);
   runner.info(`Tagged ${tags.join(', ')}.`);
-  await report(runner, { records, image, repositories, tags, signing });
-  transport.close();
+  await report(runner, { records, image, repositories, tags, signing, trustedRoot: inputs.trustedRoot });
 }
 
 async function readRecords(inputs: MergeInputs, run: Run, runner: Runner): Promise<BuildRecord[]> {
@@ -54,39 +72,44 @@ async function readRecords(inputs: MergeInputs, run: Run, runner: Runner): Promi
   return records;
 }
 
-interface SigningContext {
-  readonly runner: Runner;
-  readonly env: NodeJS.ProcessEnv;
-  readonly transport: Transport;
-  readonly retry: RetryPolicy;
+/** A Sigstore, ready to sign with and to verify by. */
+interface Sigstore {
+  readonly verifier: BundleVerifier;
+  createSigner(): Promise<KeylessSigner>;
+}
+
+/** Loads what describes the Sigstore, and its libraries, which only a merge that signs needs. */
+async function openSigstore(inputs: MergeInputs, context: MergeContext): Promise<Sigstore> {
+  const { env, transport, runner } = context;
+  const [trust, { chooseServices }, { KeylessSigner }, { BundleVerifier }] = await Promise.all([
+    import('../sign/trust.ts'),
+    import('../sign/services.ts'),
+    import('../sign/keyless.ts'),
+    import('../sign/verify.ts'),
+  ]);
+  const source = { trustedRoot: inputs.trustedRoot, signingConfig: inputs.signingConfig, env };
+  const [root, config] = await Promise.all([trust.loadTrustedRoot(source), trust.loadSigningConfig(source)]);
+  const services = chooseServices(config, new Date());
+  return {
+    verifier: new BundleVerifier(root),
+    createSigner: () => KeylessSigner.create({ env, services, transport, onSecret: runner.mask }),
+  };
 }
 
 async function sign(
-  inputs: MergeInputs,
+  sigstore: Sigstore,
   image: IndexImage,
   repositories: readonly RepositoryClient[],
-  { runner, env, transport, retry }: SigningContext,
+  { runner, retry }: MergeContext,
 ): Promise<SigningReport> {
-  // The libraries of Sigstore are loaded only by who signs.
-  const [{ loadSigningConfig, loadTrustedRoot }, { chooseServices }, { KeylessSigner }, { BundleVerifier }] =
-    await Promise.all([
-      import('../sign/trust.ts'),
-      import('../sign/services.ts'),
-      import('../sign/keyless.ts'),
-      import('../sign/verify.ts'),
-    ]);
-  const source = { trustedRoot: inputs.trustedRoot, signingConfig: inputs.signingConfig, env };
-  const [root, config] = await Promise.all([loadTrustedRoot(source), loadSigningConfig(source)]);
-  const services = chooseServices(config, new Date());
-  const signer = await KeylessSigner.create({ env, services, transport, onSecret: runner.mask });
-  const report = await signEverywhere(image, repositories, {
-    signer,
-    verifier: new BundleVerifier(root),
-    retry,
-  });
+  const { signEverywhere } = await import('../publish/sign.ts');
+  const signer = await sigstore.createSigner();
+  const report = await signEverywhere(image, repositories, { signer, verifier: sigstore.verifier, retry });
+  const already = report.manifests * repositories.length - report.attached;
   runner.info(
-    `Signed as ${report.identity.name}: ${report.manifests} manifests, each verified in every registry.`,
+    `Signed as ${report.identity.name}: ${report.manifests} manifests, verified in every registry.`,
   );
+  if (already > 0) runner.info(`${already} of these signatures were there already.`);
   return report;
 }
 
@@ -96,18 +119,28 @@ interface MergeResult {
   readonly repositories: readonly RepositoryClient[];
   readonly tags: readonly string[];
   readonly signing: SigningReport | undefined;
+  readonly trustedRoot: string | undefined;
 }
 
-async function report(
-  runner: Runner,
-  { records, image, repositories, tags, signing }: MergeResult,
-): Promise<void> {
+async function report(runner: Runner, result: MergeResult): Promise<void> {
+  const { records, image, repositories, tags, signing, trustedRoot } = result;
   const { content, images } = image;
   const names = repositories.map(({ name }) => name);
   const component = records[0]?.component ?? '';
+  const check =
+    signing === undefined
+      ? undefined
+      : verifyCommand(signing.identity, `${names[0]}@${content.digest}`, trustedRoot);
+  if (check !== undefined) runner.info(`Check it:\n${check}`);
   runner.output('digest', content.digest);
   runner.output('tags', tags.join('\n'));
-  const platforms = images.map(child => ({
+  runner.output('json', JSON.stringify(mergeResult(result, component, names)));
+  await runner.summary(mergeSummary({ component, repositories: names, index: content, images, tags, check }));
+}
+
+/** What later steps read of the merge. */
+function mergeResult({ image, tags, signing }: MergeResult, component: string, images: readonly string[]) {
+  const platforms = image.images.map(child => ({
     platform: formatPlatform(child.platform),
     digest: child.image.digest,
     attestations: child.attestations.map(({ digest }) => digest),
@@ -116,26 +149,6 @@ async function report(
     signing === undefined
       ? null
       : { ...signing.identity, manifests: signing.manifests, attached: signing.attached };
-  const json = {
-    component,
-    digest: content.digest,
-    mediaType: content.mediaType,
-    images: names,
-    tags,
-    platforms,
-    signed,
-  };
-  runner.output('json', JSON.stringify(json));
-  if (signing !== undefined)
-    runner.info(`Check it:\n${verifyCommand(signing.identity, `${names[0]}@${content.digest}`)}`);
-  await runner.summary(
-    mergeSummary({
-      component,
-      repositories: names,
-      index: content,
-      images,
-      tags,
-      identity: signing?.identity,
-    }),
-  );
+  const { digest, mediaType } = image.content;
+  return { component, digest, mediaType, images, tags, platforms, signed };
 }

@@ -1,6 +1,9 @@
 import * as v from 'valibot';
 import { type ErrorCode, ManifoldError, messageOf, quote } from '../errors.ts';
 
+/** What is read under these codes holds secrets: an error does not show what it found. */
+const SECRET = new Set<ErrorCode>(['credentials', 'no-id-token', 'registry-unauthorized']);
+
 /**
  * Reads a JSON document from outside against a schema.
  * @param what how the error names the document: `the record "..."`
@@ -16,6 +19,7 @@ export function parseDocument<Schema extends v.GenericSchema>(
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
+    if (SECRET.has(code)) throw new ManifoldError(code, `${what} is no JSON.`);
     throw new ManifoldError(code, `${what} is no JSON: ${quote(messageOf(error))}.`, { cause: error });
   }
   return checkDocument(schema, value, what, code);
@@ -33,8 +37,10 @@ export function checkDocument<Schema extends v.GenericSchema>(
   const issue = result.issues[0];
   const field = v.getDotPath(issue);
   const where = field === null ? what : `${what}, field "${quote(field)}"`;
+  // A check of our own says in its message what it expects.
+  const expected = issue.type === 'custom' ? issue.message : (issue.expected ?? 'a legal value');
   throw new ManifoldError(
     code,
-    `${where}: expected ${issue.expected ?? 'a legal value'}, found ${quote(issue.received)}.`,
+    `${where}: expected ${expected}, found ${SECRET.has(code) ? 'something else' : quote(issue.received)}.`,
   );
 }

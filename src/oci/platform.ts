@@ -63,8 +63,9 @@ export function parsePlatform(text: string): Platform {
     return normalisePlatform({ os: 'linux', architecture: first });
   }
   const platform = { os: first, architecture: second, ...(third === undefined ? {} : { variant: third }) };
-  for (const part of parts)
-    if (!PART.test(part) && part !== 'x86-64')
+  // A hyphen is legal in this one spelling of an architecture, and nowhere else.
+  for (const [position, part] of parts.entries())
+    if (!PART.test(part) && !(position === 1 && part === 'x86-64'))
       throw invalid(text, `"${quote(part)}" is not a part of a platform`);
   if (Object.hasOwn(ARCHITECTURES, first) && !Object.hasOwn(ARCHITECTURES, second)) {
     throw invalid(text, 'the operating system comes first');
@@ -84,7 +85,8 @@ export function normalisePlatform(raw: {
   architecture: string;
   variant?: string | undefined;
 }): Platform {
-  const os = OPERATING_SYSTEMS[raw.os.toLowerCase()] ?? raw.os.toLowerCase();
+  const name = raw.os.toLowerCase();
+  const os = Object.hasOwn(OPERATING_SYSTEMS, name) ? (OPERATING_SYSTEMS[name] ?? name) : name;
   const written = raw.architecture.toLowerCase();
   const [architecture, implied] = Object.hasOwn(ARCHITECTURES, written)
     ? (ARCHITECTURES[written] ?? [written])

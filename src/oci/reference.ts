@@ -77,7 +77,9 @@ function splitName(name: string, whole: string): Repository {
   let path = isHost ? name.slice(slash + 1) : name;
   if (registry === 'docker.io' && path !== '' && !path.includes('/')) path = `library/${path}`;
 
-  if (!HOST.test(registry)) throw invalid(whole, `"${quote(registry)}" is not a registry host`);
+  // Ports above 65535 and numbers that are no IPv4 address have the form of a host and are none.
+  if (!HOST.test(registry) || !URL.canParse(`https://${registry}`))
+    throw invalid(whole, `"${quote(registry)}" is not a registry host`);
   if (/[A-Z]/.test(path)) {
     throw invalid(whole, 'a repository name has no capital letters', `Write ${quote(whole.toLowerCase())}.`);
   }

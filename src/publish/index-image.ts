@@ -1,7 +1,7 @@
 import { ManifoldError } from '../errors.ts';
 import { assembleIndex, type PlatformImage } from '../oci/index.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
-import { parsePlatform } from '../oci/platform.ts';
+import { comparePlatforms, parsePlatform } from '../oci/platform.ts';
 import type { BuildRecord } from '../records/record.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { readBuiltImage } from '../registry/image.ts';
@@ -26,8 +26,8 @@ export async function createIndexImage(
   const [images] = await Promise.all(
     repositories.map(repository => Promise.all(records.map(record => readRecorded(repository, record)))),
   );
-  const content = assembleIndex(images ?? [], indexAnnotations(records, server));
-  return { content, images: images ?? [] };
+  const sorted = (images ?? []).sort((a, b) => comparePlatforms(a.platform, b.platform));
+  return { content: assembleIndex(sorted, indexAnnotations(records, server)), images: sorted };
 }
 
 async function readRecorded(repository: RepositoryClient, record: BuildRecord): Promise<PlatformImage> {

@@ -1,5 +1,5 @@
 import { ManifoldError } from '../errors.ts';
-import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { comparePlatforms, formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import type { BuildRecord } from './record.ts';
 
 /**
@@ -7,7 +7,7 @@ import type { BuildRecord } from './record.ts';
  * @param records of the whole run
  * @param component the one that is merged; undefined when the run has a single one
  * @param platforms what the user expects; undefined: as many as the matrix had jobs
- * @returns the records of the component
+ * @returns the records of the component, in the order of the index
  * @throws ManifoldError `no-records`, `missing-platform`, `unexpected-platform`, `invalid-input`
  */
 export function closeSet(
@@ -24,7 +24,7 @@ export function closeSet(
   const merged = ofComponent(records, component);
   if (platforms !== undefined) compareWithPlatforms(merged, platforms);
   refuseUnequalImages(merged);
-  return merged;
+  return merged.sort((a, b) => comparePlatforms(parsePlatform(a.platform), parsePlatform(b.platform)));
 }
 
 function ofComponent(records: readonly BuildRecord[], component: string | undefined): BuildRecord[] {

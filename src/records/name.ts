@@ -45,8 +45,8 @@ export function isRecordName(name: string): boolean {
  */
 export function parseRecordName(name: string): RecordName {
   const groups = NAME.exec(name)?.groups;
-  if (groups?.component !== undefined && COMPONENT.test(groups.component)) {
-    const platform = parsePlatform((groups.platform ?? '').replaceAll('-', '/'));
+  const platform = readPlatform(groups?.platform);
+  if (groups?.component !== undefined && COMPONENT.test(groups.component) && platform !== undefined) {
     const read = { component: groups.component, platform, attempt: Number(groups.attempt) };
     if (formatRecordName(read) === name) return read;
   }
@@ -57,4 +57,12 @@ export function parseRecordName(name: string): RecordName {
       hint: 'Names that begin with "manifold-build." are Manifold\'s own: rename what else this run uploads.',
     },
   );
+}
+
+function readPlatform(text = ''): Platform | undefined {
+  try {
+    return parsePlatform(text.replaceAll('-', '/'));
+  } catch {
+    return undefined; // the caller names the whole artifact
+  }
 }

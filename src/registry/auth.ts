@@ -113,6 +113,7 @@ export class Authenticator {
       tokenAnswer,
       response.body,
       `the answer of the token service of ${this.#options.registry}`,
+      'registry-unauthorized',
     );
     const token = answer.token ?? answer.access_token;
     if (!token) {

@@ -56,6 +56,7 @@ export class RepositoryClient {
   readonly name: string;
   readonly #endpoint: Endpoint;
   readonly #authenticator: Authenticator;
+  #lacksReferrersApi = false;
 
   constructor(repository: Repository, endpoint: Endpoint, authenticator: Authenticator) {
     this.repository = repository;
@@ -128,7 +129,7 @@ export class RepositoryClient {
   }
 
   /** Makes sure that the registry holds these bytes as a blob; uploads them only if it does not. */
-  async putBlob(bytes: Uint8Array): Promise<Pick<Descriptor, 'digest' | 'size'>> {
+  async putBlob(bytes: Uint8Array, tries = 3): Promise<Pick<Descriptor, 'digest' | 'size'>> {
     const digest = digestOf(bytes);
     const descriptor = { digest, size: bytes.byteLength };
     const present = await this.#send('HEAD', `blobs/${digest}`, 'push', {});
@@ -141,8 +142,15 @@ export class RepositoryClient {
     url.searchParams.set('digest', digest);
     const headers = { 'content-type': 'application/octet-stream' };
     const stored = await this.#request({ method: 'PUT', url, headers, body: bytes }, 'push');
+    // A connection that broke during the upload may have ended the session, with the blob or without it: look again.
+    if ([400, 404, 416].includes(stored.status) && tries > 1) return this.putBlob(bytes, tries - 1);
     if (stored.status !== 201) throw this.#failure(stored, `Uploading the blob ${this.#at(digest)}`);
     return descriptor;
+  }
+
+  /** Tells whether a listing has shown that the registry has no referrers API. */
+  get lacksReferrersApi(): boolean {
+    return this.#lacksReferrersApi;
   }
 
   /**
@@ -151,13 +159,15 @@ export class RepositoryClient {
    * @param page the address of a further page, from the `Link` header of the one before
    */
   async getReferrers(digest: Digest, page?: URL): Promise<HttpResponse | undefined> {
+    if (this.#lacksReferrersApi) return undefined;
     const url = page ?? this.#url(`referrers/${digest}`);
     const response = await this.#request(
       { method: 'GET', url, headers: { accept: MANIFEST_TYPES[0] } },
       'pull',
     );
     // Registries without the API answer 404, and some 400 or 405 as they take it for an illegal address.
-    if ([400, 404, 405].includes(response.status)) return undefined;
+    if (page === undefined) this.#lacksReferrersApi = [400, 404, 405].includes(response.status);
+    if (this.#lacksReferrersApi) return undefined;
     if (response.status !== 200)
       throw this.#failure(response, `Listing the referrers of ${this.#at(digest)}`);
     return response;

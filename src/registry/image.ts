@@ -38,6 +38,12 @@ export async function readBuiltImage(
   const manifest =
     descriptor.digest === content.digest ? content : await client.getManifest(descriptor.digest, options);
   const where = `${client.name}@${descriptor.digest}`;
+  if (manifest.mediaType !== descriptor.mediaType || manifest.bytes.byteLength !== descriptor.size) {
+    throw new ManifoldError(
+      'invalid-document',
+      `${where} has another size or media type than its index says.`,
+    );
+  }
   const { config: configDescriptor } = parseManifest(manifest, where);
   if (
     configDescriptor.mediaType !== MEDIA_TYPE.ociConfig &&
@@ -93,7 +99,7 @@ function wrongArchitecture(where: string, expected: Platform, found: Platform): 
     'wrong-architecture',
     `${where} was built as ${formatPlatform(expected)}, but its config says that it is for ${formatPlatform(found)}.`,
     {
-      hint: 'A "FROM --platform=…" with a fixed platform in the last stage does that, or a base image that exists for one platform only.',
+      hint: 'The builder built for another platform than it was asked for: old BuildKits do where the Dockerfile fixes one with "FROM --platform=…".',
     },
   );
 }

@@ -42,7 +42,11 @@ function nextPage(link: string | string[] | undefined, base: URL): URL | undefin
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(header)?.[1];
   if (target === undefined) return undefined;
   const url = new URL(target, base);
-  return url.origin === base.origin ? url : undefined;
+  if (url.origin === base.origin) return url;
+  throw new ManifoldError(
+    'registry-refused',
+    `${base.origin} continues its list of referrers on another host, ${url.origin}.`,
+  );
 }
 
 /**
@@ -56,7 +60,8 @@ export async function pushReferrer(
   description: Pick<Descriptor, 'artifactType' | 'annotations'>,
 ): Promise<void> {
   const { subject: indexed } = await client.putManifest(content);
-  if (indexed === subject) return;
+  // Some registries confirm the subject although they have no API to list it by (Amazon ECR did).
+  if (indexed === subject && !client.lacksReferrersApi) return;
   const descriptor = { ...descriptorOf(content), ...description };
   await exclusively(`${client.name}@${subject}`, () => addToFallback(client, subject, descriptor));
 }

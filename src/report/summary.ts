@@ -1,7 +1,7 @@
 import { shortDigest } from '../oci/digest.ts';
 import type { PlatformImage } from '../oci/index.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
-import { comparePlatforms, formatPlatform } from '../oci/platform.ts';
+import { formatPlatform } from '../oci/platform.ts';
 import type { BuildRecord } from '../records/record.ts';
 import type { Identity } from '../sign/verify.ts';
 
@@ -22,52 +22,50 @@ export interface MergeSummary {
   readonly component: string;
   readonly repositories: readonly string[];
   readonly index: ManifestContent;
+  /** In the order of the index. */
   readonly images: readonly PlatformImage[];
   readonly tags: readonly string[];
-  /** Undefined when the image was not signed, as asked. */
-  readonly identity: Identity | undefined;
+  /** The command that checks the signatures; undefined when the image was not signed, as asked. */
+  readonly check: string | undefined;
 }
 
 /** The page that the merge leaves behind: the index as a table, and how to check it. */
 export function mergeSummary(summary: MergeSummary): string {
-  const { component, index, images, tags, repositories, identity } = summary;
-  const rows = [...images]
-    .sort((a, b) => comparePlatforms(a.platform, b.platform))
-    .map(image => [
-      formatPlatform(image.platform),
-      code(image.image.digest),
-      String(image.attestations.length),
-      signed(identity),
-    ]);
+  const { component, index, images, tags, repositories, check } = summary;
+  const signed = check === undefined ? 'no' : 'yes';
+  const rows = images.map(image => [
+    formatPlatform(image.platform),
+    code(image.image.digest),
+    String(image.attestations.length),
+    signed,
+  ]);
   return [
-    `## ${escapeMarkdown(component)}: ${images.length === 1 ? '1 platform' : `${images.length} platforms`}, ${identity === undefined ? 'not signed' : 'signed'}`,
+    `## ${escapeMarkdown(component)}: ${images.length === 1 ? '1 platform' : `${images.length} platforms`}, ${check === undefined ? 'not signed' : 'signed'}`,
     '',
     table(['Platform', 'Manifest', 'Attestations', 'Signed'], rows),
     '',
-    `Index ${code(index.digest)}${identity === undefined ? '' : ', signed'}, the same in ${repositories.map(code).join(', ')}.`,
+    `Index ${code(index.digest)}${check === undefined ? '' : ', signed'}, the same in ${repositories.map(code).join(', ')}.`,
     '',
     'Tags:',
     '',
     ...tags.map(tag => `- ${code(tag)}`),
     '',
-    ...verification(summary),
+    ...(check === undefined ? [] : ['Check it:', '', '```sh', check, '```', '']),
   ].join('\n');
 }
 
-function signed(identity: Identity | undefined): string {
-  return identity === undefined ? 'no' : 'yes';
-}
-
-function verification({ identity, repositories, index }: MergeSummary): string[] {
-  if (identity === undefined) return [];
-  const command = verifyCommand(identity, `${repositories[0]}@${index.digest}`);
-  return ['Check it:', '', '```sh', command, '```', ''];
-}
-
-/** The command by which a consumer checks a keyless signature. */
-export function verifyCommand(identity: Identity, reference: string): string {
+/**
+ * The command by which a consumer checks a keyless signature.
+ * @param trustedRoot the file that describes a Sigstore of one's own; undefined for the public one
+ */
+export function verifyCommand(
+  identity: Identity,
+  reference: string,
+  trustedRoot: string | undefined,
+): string {
   return [
     'cosign verify \\',
+    ...(trustedRoot === undefined ? [] : [`  --trusted-root ${shellQuote(trustedRoot)} \\`]),
     `  --certificate-identity ${shellQuote(identity.name)} \\`,
     `  --certificate-oidc-issuer ${shellQuote(identity.issuer)} \\`,
     `  ${reference}`,
@@ -104,8 +102,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** The index as lines for the log. */
 export function indexTree(index: ManifestContent, images: readonly PlatformImage[]): string {
-  const sorted = [...images].sort((a, b) => comparePlatforms(a.platform, b.platform));
-  const lines = sorted.flatMap(({ platform, image, attestations }) => [
+  const lines = images.flatMap(({ platform, image, attestations }) => [
     `  ${formatPlatform(platform).padEnd(16)} ${shortDigest(image.digest)}`,
     ...attestations.map(({ digest }) => `  ${'  attestation'.padEnd(16)} ${shortDigest(digest)}`),
   ]);

@@ -25,7 +25,12 @@ export const runner: Runner = {
   output: (name, value) => core.setOutput(name, value),
   summary: async markdown => {
     if (!process.env.GITHUB_STEP_SUMMARY) return; // not every runner has a place for it
-    await core.summary.addRaw(markdown, true).write();
+    try {
+      await core.summary.addRaw(markdown, true).write();
+    } catch (error) {
+      // The work is done by then: a page that cannot be written must not make it fail.
+      core.warning(`The summary could not be written: ${messageOf(error)}`);
+    }
   },
   group: core.group,
 };

@@ -45,7 +45,12 @@ export async function fetchIdentityToken(
   const headers = { authorization: `Bearer ${bearer}`, accept: 'application/json' };
   const response = await transport.request({ method: 'GET', url, headers });
   if (response.status !== 200) throw serviceFailure('The issuer of identity tokens', response, 'no-id-token');
-  const token = parseDocument(answer, response.body, 'the answer of the issuer of identity tokens').value;
+  const token = parseDocument(
+    answer,
+    response.body,
+    'the answer of the issuer of identity tokens',
+    'no-id-token',
+  ).value;
   onSecret(token);
   return { token, subject: subjectOf(token) };
 }

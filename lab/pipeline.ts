@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { prepareContext } from './images/context.ts';
+import type { JobOptions, Lab } from './lab.ts';
+import { type RunActionOptions, type RunningAction, type RunResult, startAction } from './runner.ts';
+
+/** The folder of action.yml. */
+export const ACTION = fileURLToPath(new URL('..', import.meta.url));
+
+/** What a workflow run of these tests looks like from outside. */
+export interface Release {
+  readonly lab: Lab;
+  /** Image names, without tag. */
+  readonly images: readonly string[];
+  /** GITHUB_RUN_ID */
+  readonly run: string;
+}
+
+/** What a single job does otherwise than most. */
+export interface JobChanges {
+  /** Inputs to add or replace. */
+  readonly with?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly attempt?: number;
+  readonly job?: Pick<JobOptions, 'idToken' | 'through' | 'claims'>;
+  readonly node?: 'newest' | 'oldest';
+  /** Number of jobs of the build matrix. */
+  readonly matrixSize?: number;
+  readonly onLine?: (line: string) => void;
+  /** Folder of action.yml, where it is not the tree's. */
+  readonly action?: string;
+}
+
+let runs = 5000;
+
+/** A run of its own: nothing that another run left is in its way. */
+export function newRelease(lab: Lab, images: readonly string[]): Release {
+  runs++;
+  return { lab, images, run: String(runs) };
+}
+
+/** Runs a build job to its end, on the runner of the platform's architecture. */
+export async function build(
+  release: Release,
+  platform: string,
+  changes: JobChanges = {},
+): Promise<RunResult> {
+  const context = await prepareContext('hello', join(release.lab.directory, 'context'));
+  const inputs = { mode: 'build', images: release.images.join('\n'), context, ...changes.with };
+  const matrix = { platform };
+  return (await start(release, 'build', inputs, changes, matrix)).finished;
+}
+
+/** Starts a merge job. */
+export function startMerge(release: Release, changes: JobChanges = {}): Promise<RunningAction> {
+  return start(release, 'merge', mergeInputs(release, changes), changes, null);
+}
+
+/** Runs a merge job to its end. */
+export async function merge(release: Release, changes: JobChanges = {}): Promise<RunResult> {
+  return (await startMerge(release, changes)).finished;
+}
+
+function mergeInputs({ lab }: Release, changes: JobChanges): Record<string, string> {
+  const inputs: Record<string, string> = {
+    mode: 'merge',
+    tags: '1.2.3',
+    'retry-budget': '5',
+    ...changes.with,
+  };
+  if (inputs.sign === 'none') return inputs;
+  return {
+    'trusted-root': lab.sigstore.trustedRoot,
+    'signing-config': lab.sigstore.signingConfig,
+    ...inputs,
+  };
+}
+
+function start(
+  { lab, run }: Release,
+  job: string,
+  inputs: Record<string, string>,
+  changes: JobChanges,
+  matrix: { platform: string } | null,
+): Promise<RunningAction> {
+  const { attempt = 1, matrixSize = 2 } = changes;
+  const architecture = matrix?.platform.includes('arm64') ? 'arm64' : 'amd64';
+  const options: RunActionOptions = {
+    action: changes.action ?? ACTION,
+    with: inputs,
+    env: { ...lab.environment({ run, attempt, job, architecture, ...changes.job }), ...changes.env },
+    context: {
+      github: { run_id: run, run_attempt: attempt, job, token: 'lab-token' },
+      strategy: { 'job-total': matrix === null ? 1 : matrixSize, 'job-index': 0 },
+      matrix,
+    },
+    ...(changes.node === undefined ? {} : { node: changes.node }),
+    ...(changes.onLine === undefined ? {} : { onLine: changes.onLine }),
+  };
+  return startAction(options);
+}

@@ -1,0 +1,301 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Lab, startLab } from '../lab.ts';
+import type { StoredArtifact } from '../parts/artifact-service.ts';
+import { type FaultProxy, startFaultProxy } from '../parts/fault-proxy.ts';
+import { build, type JobChanges, merge, newRelease, type Release } from '../pipeline.ts';
+import type { RunResult } from '../runner.ts';
+import { toolPath } from '../tools/catalog.ts';
+import { Oracles } from './oracles.ts';
+
+// Whatever fails, no tag appears or moves, the message says what happened, and a merge afterwards succeeds.
+
+let lab: Lab;
+let oracles: Oracles;
+/** In front of the registry: its host is the image names' registry. */
+let registry: FaultProxy;
+let release: Release;
+let image: string;
+let count = 0;
+
+beforeAll(async () => {
+  lab = await startLab({ buildkit: true, registries: ['plain'], sigstore: true, artifacts: true });
+  oracles = new Oracles(lab);
+  registry = await startFaultProxy({ target: lab.registry('plain').url });
+});
+
+afterAll(async () => {
+  await registry?.close();
+  await lab?.close();
+});
+
+beforeEach(() => {
+  count++;
+  image = `${registry.host}/acme/refusal-${count}`;
+  release = newRelease(lab, [image]);
+});
+
+afterEach(() => registry.reset());
+
+async function buildBoth(changes: JobChanges = {}): Promise<void> {
+  for (const platform of ['linux/amd64', 'linux/arm64']) await succeeded(build(release, platform, changes));
+}
+
+async function succeeded(job: Promise<RunResult>): Promise<RunResult> {
+  const result = await job;
+  expect(result.exitCode, result.log).toBe(0);
+  return result;
+}
+
+/** The error of a job that must fail, as the person sees it who looks at the run. */
+async function refused(job: Promise<RunResult>): Promise<string> {
+  const result = await job;
+  expect(result.exitCode, result.log).toBe(1);
+  const errors = result.annotations.filter(({ level }) => level === 'error');
+  expect(errors).toHaveLength(1);
+  return `${errors[0]?.title}\n${errors[0]?.message}`;
+}
+
+async function expectNoTag(): Promise<void> {
+  expect(await oracles.tags(image)).toEqual([]);
+}
+
+async function expectPublished(job: Promise<RunResult>): Promise<void> {
+  const { outputs } = await succeeded(job);
+  expect(await oracles.digestOf(`${image}:1.2.3`)).toBe(outputs.digest);
+  await oracles.verify(`${image}:1.2.3`);
+}
+
+const BOTH = { platforms: 'linux/amd64,linux/arm64' };
+
+test('a missing build is named, and its build is all that is needed to publish', async () => {
+  await succeeded(build(release, 'linux/amd64'));
+  const error = await refused(merge(release, { with: BOTH }));
+  expect(error).toContain('missing-platform');
+  expect(error).toMatch(/linux\/arm64 +expected +missing/);
+  expect(error).toContain('Re-run the build job of linux/arm64');
+  await expectNoTag();
+  await succeeded(build(release, 'linux/arm64', { attempt: 2 }));
+  await expectPublished(merge(release, { with: BOTH, attempt: 2 }));
+});
+
+test('without "platforms" the size of the matrix tells that a build is missing', async () => {
+  await succeeded(build(release, 'linux/amd64'));
+  const error = await refused(merge(release));
+  expect(error).toContain('The matrix has 2 jobs, but 1 left a record');
+  await expectNoTag();
+  await succeeded(build(release, 'linux/arm64'));
+  await expectPublished(merge(release));
+});
+
+test('where the runner tells no matrix, the merge asks for "platforms" instead of guessing', async () => {
+  await buildBoth({ with: { 'matrix-size': '' } });
+  expect(await refused(merge(release))).toContain('platforms: linux/amd64,linux/arm64');
+  await expectNoTag();
+  await expectPublished(merge(release, { with: BOTH }));
+});
+
+test('an extra build is not published unasked', async () => {
+  await buildBoth();
+  const error = await refused(merge(release, { with: { platforms: 'linux/amd64' } }));
+  expect(error).toContain('unexpected-platform');
+  expect(error).toMatch(/linux\/arm64 +not expected/);
+  await expectNoTag();
+});
+
+test('a run without any record says so', async () => {
+  const error = await refused(merge(release));
+  expect(error).toContain('no-records');
+  await expectNoTag();
+});
+
+test('an image of the wrong architecture is refused by its own build, and leaves no record', async () => {
+  await succeeded(build(release, 'linux/amd64'));
+  const error = await refused(build(release, 'linux/arm64', { env: await builderOfAmd64Only() }));
+  expect(error).toContain('wrong-architecture');
+  expect(error).toContain('was built as linux/arm64, but its config says that it is for linux/amd64');
+  expect(await refused(merge(release))).toContain('missing-platform');
+  await expectNoTag();
+  await succeeded(build(release, 'linux/arm64', { attempt: 2 }));
+  await expectPublished(merge(release, { attempt: 2 }));
+});
+
+test('a record that calls an amd64 image arm64 is refused by the merge', async () => {
+  await buildBoth();
+  const amd64 = JSON.parse(recordOf('linux-amd64').bytes.toString()) as { digest: string; size: number };
+  const restore = forge('linux-arm64', { digest: amd64.digest, size: amd64.size });
+  expect(await refused(merge(release))).toContain('wrong-architecture');
+  await expectNoTag();
+  restore();
+  await expectPublished(merge(release));
+});
+
+test('a record that disagrees with the registry is refused', async () => {
+  await buildBoth();
+  const restore = forge('linux-arm64', { size: 17 });
+  const error = await refused(merge(release));
+  expect(error).toContain('tampered-record');
+  expect(error).toContain('of 17 bytes');
+  await expectNoTag();
+  restore();
+  await expectPublished(merge(release));
+});
+
+test('a record of another commit is refused', async () => {
+  await buildBoth();
+  const { source } = JSON.parse(recordOf('linux-arm64').bytes.toString()) as { source: object };
+  const restore = forge('linux-arm64', { source: { ...source, commit: 'b'.repeat(40) } });
+  const error = await refused(merge(release));
+  expect(error).toContain('tampered-record');
+  expect(error).toContain('source.commit');
+  await expectNoTag();
+  restore();
+  await expectPublished(merge(release));
+});
+
+test('a record that was changed on the way is refused by its digest', async () => {
+  await buildBoth();
+  const artifact = recordOf('linux-arm64');
+  const original = artifact.bytes;
+  artifact.bytes = Buffer.from(original.toString().replace('"emulated": false', '"emulated": true '));
+  expect(artifact.bytes).not.toEqual(original);
+  expect(await refused(merge(release))).toContain('tampered-record');
+  await expectNoTag();
+  artifact.bytes = original;
+  await expectPublished(merge(release));
+});
+
+test('without "id-token: write" the merge says so before it pushes anything', async () => {
+  await buildBoth();
+  registry.reset();
+  const error = await refused(merge(release, { job: { idToken: false } }));
+  expect(error).toContain('no-id-token');
+  expect(error).toContain('id-token: write');
+  expect(registry.count({ method: 'PUT' })).toBe(0);
+  await expectNoTag();
+  await expectPublished(merge(release));
+});
+
+test('with Fulcio down no tag moves, and the merge goes on when it is up again', async () => {
+  await buildBoth();
+  const { fulcio } = lab.sigstore.programs;
+  await fulcio.stop();
+  const error = await refused(merge(release));
+  expect(error).toContain('service-unreachable');
+  expect(error).toContain(lab.sigstore.urls.fulcio);
+  await expectNoTag();
+  await fulcio.start();
+  await expectPublished(merge(release));
+});
+
+test('with Rekor down no tag moves, and the merge goes on when it is up again', async () => {
+  await buildBoth();
+  const { rekor } = lab.sigstore.programs;
+  await rekor.stop();
+  const error = await refused(merge(release));
+  expect(error).toContain('service-unreachable');
+  expect(error).toContain(lab.sigstore.urls.rekor);
+  await expectNoTag();
+  await rekor.start();
+  await expectPublished(merge(release));
+});
+
+test('a Fulcio that answers 503 for a while is waited for', async () => {
+  await buildBoth();
+  const fulcio = await startFaultProxy({ target: lab.sigstore.urls.fulcio });
+  try {
+    const rule = fulcio.fail({ on: [1, 2], action: { status: 503 } });
+    const config = await lab.sigstore.signingConfigFor('flaky-fulcio', { fulcio: fulcio.url });
+    await expectPublished(merge(release, { with: { 'signing-config': config } }));
+    expect(rule.applied).toBe(2);
+  } finally {
+    await fulcio.close();
+  }
+});
+
+test.each([
+  [401, 'UNAUTHORIZED', 'registry-unauthorized', 'docker/login-action'],
+  [403, 'DENIED', 'registry-forbidden', 'packages: write'],
+  [404, 'NAME_UNKNOWN', 'registry-not-found', 'spelling'],
+  [429, 'TOOMANYREQUESTS', 'registry-rate-limited', 'Wait a while'],
+  [503, 'UNAVAILABLE', 'registry-unavailable', 'later'],
+])(
+  'a registry that answers %i to the push of the index is told apart',
+  async (status, code, expected, remedy) => {
+    await buildBoth();
+    const body = JSON.stringify({ errors: [{ code, message: 'the lab says no' }] });
+    registry.fail({ method: 'PUT', path: /\/manifests\//, action: { status, body } });
+    const error = await refused(merge(release, { with: { 'retry-budget': '1' } }));
+    expect(error).toContain(expected);
+    expect(error).toContain(`${status} ${code}: the lab says no`);
+    expect(error).toContain(remedy);
+    registry.reset();
+    await expectNoTag();
+    await expectPublished(merge(release));
+  },
+);
+
+test('when one of two registries refuses its tag, the message says what moved, and a re-run ends it', async () => {
+  const other = `${lab.registry('plain').host}/acme/refusal-${count}-b`;
+  release = newRelease(lab, [image, other]);
+  await buildBoth();
+  const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'the lab says no' }] });
+  registry.fail({ method: 'PUT', path: /manifests\/latest$/, action: { status: 403, body } });
+  const error = await refused(merge(release, { with: { tags: '1.2.3,latest' } }));
+  expect(error).toContain(
+    `1 of 4 tags could not be moved. Moved: ${image}:1.2.3, ${other}:1.2.3, ${other}:latest.`,
+  );
+  expect(error).toContain(`${image}:latest`);
+  registry.reset();
+  const { outputs } = await succeeded(merge(release, { with: { tags: '1.2.3,latest' } }));
+  expect(await oracles.digestOf(`${image}:latest`)).toBe(outputs.digest);
+});
+
+test('an unsigned merge publishes without any token', async () => {
+  await buildBoth();
+  const { outputs, summary } = await succeeded(
+    merge(release, { with: { sign: 'none' }, job: { idToken: false } }),
+  );
+  expect(await oracles.digestOf(`${image}:1.2.3`)).toBe(outputs.digest);
+  expect(summary).toContain('not signed');
+  await expect(oracles.verify(`${image}:1.2.3`)).rejects.toThrow(/no signatures found/);
+});
+
+/**
+ * A docker command whose buildx builds for amd64 whatever it is asked for, as old versions of BuildKit do where a
+ * Dockerfile fixes the platform of its base image.
+ */
+async function builderOfAmd64Only(): Promise<Record<string, string>> {
+  const folder = await lab.folder('docker');
+  const script = [
+    '#!/bin/sh',
+    'shift # the word buildx',
+    'if [ "$1" = build ]; then',
+    '  for word; do shift; [ "$word" = linux/arm64 ] && word=linux/amd64; set -- "$@" "$word"; done',
+    '  export BUILDX_BUILDER=lab-amd64',
+    'fi',
+    `exec ${toolPath('buildx')} "$@"`,
+  ];
+  await writeFile(join(folder, 'docker'), `${script.join('\n')}\n`, { mode: 0o755 });
+  return { PATH: `${folder}:${lab.environment().PATH}` };
+}
+
+/** The stored record of one platform. */
+function recordOf(platform: string): StoredArtifact {
+  const found = lab.artifacts.artifacts(release.run).find(({ name }) => name.includes(platform));
+  if (found === undefined) throw new Error(`no record of ${platform} is stored`);
+  return found;
+}
+
+/** Changes fields of a record as somebody would who rules the artifact service: its hash is right again. */
+function forge(platform: string, changes: object): () => void {
+  const artifact = recordOf(platform);
+  const { bytes, hash, size } = artifact;
+  const forged = Buffer.from(JSON.stringify({ ...(JSON.parse(bytes.toString()) as object), ...changes }));
+  artifact.bytes = forged;
+  artifact.size = forged.byteLength;
+  artifact.hash = `sha256:${createHash('sha256').update(forged).digest('hex')}`;
+  return () => Object.assign(artifact, { bytes, hash, size });
+}
