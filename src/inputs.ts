@@ -104,6 +104,16 @@ function readMergeInputs(input: InputReader, common: CommonInputs): MergeInputs 
     throw missing('tags', 'Name at least one tag for the image, for example 1.2.3 or latest.');
   const platforms = input.list('platforms', parsePlatform);
   const component = input.optional('component');
+  const trustedRoot = input.optional('trusted-root');
+  const signingConfig = input.optional('signing-config');
+  if ((trustedRoot === undefined) !== (signingConfig === undefined)) {
+    // One alone would sign at the public Sigstore, whose log keeps it for ever, and verify by another.
+    const name = trustedRoot === undefined ? 'trusted-root' : 'signing-config';
+    throw missing(
+      name,
+      'A Sigstore of your own needs both "trusted-root" and "signing-config"; the public one neither.',
+    );
+  }
   return {
     mode: 'merge',
     ...common,
@@ -111,8 +121,8 @@ function readMergeInputs(input: InputReader, common: CommonInputs): MergeInputs 
     component: component === undefined ? undefined : parseComponent(component),
     tags: [...new Set(tags)],
     sign: input.oneOf('sign', ['keyless', 'none']) ?? 'keyless',
-    trustedRoot: input.optional('trusted-root'),
-    signingConfig: input.optional('signing-config'),
+    trustedRoot,
+    signingConfig,
   };
 }
 

@@ -178,6 +178,17 @@ test('without "id-token: write" the merge says so before it pushes anything', as
   await expectPublished(merge(release));
 });
 
+test('a public Sigstore that cannot be reached is found before anything is pushed', async () => {
+  await buildBoth();
+  registry.reset();
+  // fetch goes through a proxy that nobody listens at: the same on a machine with and without a network.
+  const env = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:9', HTTP_PROXY: '' };
+  const error = await refused(merge(release, { env, with: { 'trusted-root': '', 'signing-config': '' } }));
+  expect(error).toContain('service-unreachable');
+  expect(error).toMatch(/trusted_root\.json could not be fetched: fetch failed/);
+  expect(registry.count({ method: 'PUT' })).toBe(0);
+});
+
 test('with Fulcio down no tag moves, and the merge goes on when it is up again', async () => {
   await buildBoth();
   const { fulcio } = lab.sigstore.programs;

@@ -75,6 +75,17 @@ test('crane validates the whole index where BuildKit shapes attestations as imag
   }
 });
 
+test('the oldest Node 24 that a runner carries builds, merges and signs as well', async () => {
+  const old = newRelease(lab, [`${lab.registry('olareg').host}/acme/old`]);
+  for (const platform of ['linux/amd64', 'linux/arm64']) {
+    const built = await build(old, platform, { node: 'oldest' });
+    expect(built.exitCode, built.log).toBe(0);
+  }
+  const { exitCode, log } = await merge(old, { node: 'oldest' });
+  expect(exitCode, log).toBe(0);
+  await oracles.verify(`${old.images[0]}:1.2.3`);
+});
+
 test('cosign accepts the index and everything in it, by digest and by tag, in every registry', async () => {
   expect(manifestsOf(json)).toHaveLength(5);
   for (const image of release.images) {

@@ -1,14 +1,13 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { getExecOutput } from '@actions/exec';
+import { context as github } from '@actions/github';
 import { Build } from '@docker/actions-toolkit/lib/buildx/build.js';
 import { Buildx } from '@docker/actions-toolkit/lib/buildx/buildx.js';
-import { Exec } from '@docker/actions-toolkit/lib/exec.js';
-import { GitHub } from '@docker/actions-toolkit/lib/github/github.js';
 import { Util } from '@docker/actions-toolkit/lib/util.js';
 import { ManifoldError, quote } from '../errors.ts';
-import type { BuildInputs } from '../inputs.ts';
-import { buildArguments } from './command.ts';
+import { type BuildOptions, buildArguments } from './command.ts';
 import { type BuildMetadata, readMetadata } from './metadata.ts';
 
 /** What buildx made and pushed. */
@@ -19,6 +18,19 @@ export interface Built {
   readonly provenance: boolean;
 }
 
+/** What to build; lists are still the text that a person wrote, split here as docker/build-push-action splits them. */
+export interface BuildRequest
+  extends Pick<BuildOptions, 'platform' | 'images' | 'builder' | 'file' | 'target'> {
+  /** Undefined: the repository at the commit of the run. */
+  readonly context: string | undefined;
+  readonly buildArgs: string;
+  readonly labels: string;
+  readonly cacheFrom: string;
+  readonly cacheTo: string;
+  readonly provenance: string | undefined;
+  readonly githubToken: string | undefined;
+}
+
 /** The environment variable by which buildx alone gets the token for a private Git context. */
 const GIT_TOKEN = 'MANIFOLD_GIT_AUTH_TOKEN';
 
@@ -26,27 +38,31 @@ const GIT_TOKEN = 'MANIFOLD_GIT_AUTH_TOKEN';
  * Builds one platform and pushes it by digest.
  * @throws ManifoldError `build-failed` with buildx's own reason
  */
-export async function runBuild(buildx: Buildx, inputs: BuildInputs, env: NodeJS.ProcessEnv): Promise<Built> {
+export async function runBuild(
+  buildx: Buildx,
+  request: BuildRequest,
+  env: NodeJS.ProcessEnv,
+): Promise<Built> {
   const folder = await mkdtemp(path.join(env.RUNNER_TEMP || tmpdir(), 'manifold-build-'));
   try {
-    const gitContext = inputs.context === undefined ? await new Build({ buildx }).gitContext() : undefined;
-    const token = gitContext === undefined ? undefined : inputs.githubToken;
-    const attestations = provenanceOf(inputs.provenance);
+    const gitContext = request.context === undefined ? await new Build({ buildx }).gitContext() : undefined;
+    const token = gitContext === undefined ? undefined : request.githubToken;
+    const attestations = provenanceOf(request.provenance, env);
     const args = buildArguments({
-      ...inputs,
-      context: inputs.context ?? (gitContext as string),
-      buildArgs: splitLines(inputs.buildArgs),
-      labels: splitLines(inputs.labels),
-      cacheFrom: splitLines(inputs.cacheFrom),
-      cacheTo: splitLines(inputs.cacheTo),
+      ...request,
+      context: request.context ?? gitContext ?? '.',
+      buildArgs: splitLines(request.buildArgs),
+      labels: splitLines(request.labels),
+      cacheFrom: splitLines(request.cacheFrom),
+      cacheTo: splitLines(request.cacheTo),
       attestations,
       secretVariables:
-        token === undefined ? {} : { [`GIT_AUTH_TOKEN.${new URL(GitHub.serverURL).host}`]: GIT_TOKEN },
+        token === undefined ? {} : { [`GIT_AUTH_TOKEN.${new URL(github.serverUrl).host}`]: GIT_TOKEN },
       metadataFile: path.join(folder, 'metadata.json'),
       imageIdFile: path.join(folder, 'image-id'),
     });
     const command = await buildx.getCommand(args);
-    const result = await Exec.getExecOutput(command.command, command.args, {
+    const result = await getExecOutput(command.command, command.args, {
       ignoreReturnCode: true,
       env: buildEnvironment(env, token),
     });
@@ -65,10 +81,10 @@ function splitLines(text: string): string[] {
 }
 
 /** docker/build-push-action's rule: full provenance where everybody may read the source, little of it elsewhere. */
-function provenanceOf(input: string | undefined): string[] {
+function provenanceOf(input: string | undefined, env: NodeJS.ProcessEnv): string[] {
   if (input !== undefined) return [`type=provenance,${Build.resolveProvenanceAttrs(input)}`];
-  if (Util.parseBool(process.env.BUILDX_NO_DEFAULT_ATTESTATIONS)) return [];
-  const isPrivate = GitHub.context.payload.repository?.private === true;
+  if (Util.parseBool(env.BUILDX_NO_DEFAULT_ATTESTATIONS)) return [];
+  const isPrivate = github.payload.repository?.private === true;
   return [
     `type=provenance,${Build.resolveProvenanceAttrs(isPrivate ? 'mode=min,inline-only=true' : 'mode=max')}`,
   ];

@@ -1,6 +1,6 @@
+import { exec } from '@actions/exec';
 import { Builder } from '@docker/actions-toolkit/lib/buildx/builder.js';
 import { Buildx } from '@docker/actions-toolkit/lib/buildx/buildx.js';
-import { Exec } from '@docker/actions-toolkit/lib/exec.js';
 import { ManifoldError, messageOf, quote } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
 import { normalisePlatform } from '../oci/platform.ts';
@@ -44,7 +44,7 @@ async function inspect(buildx: Buildx, name: string | undefined) {
       '--bootstrap',
       ...(name === undefined ? [] : [name]),
     ]);
-    await Exec.exec(command, args);
+    await exec(command, args);
     return await new Builder({ buildx }).inspect(name ?? '');
   } catch (error) {
     throw new ManifoldError(

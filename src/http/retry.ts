@@ -73,11 +73,11 @@ export async function eventually<T>(
   policy: RetryPolicy,
   look: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const start = Date.now();
+  const start = performance.now();
   for (let failures = 1; ; failures++) {
     const found = await look();
     if (found !== undefined) return found;
-    const delay = nextDelay(policy, failures, Date.now() - start, undefined);
+    const delay = nextDelay(policy, failures, performance.now() - start, undefined);
     if (delay === undefined) return undefined;
     await sleep(delay);
   }

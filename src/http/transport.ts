@@ -47,6 +47,7 @@ export class Transport {
   readonly #userAgent: string;
   readonly #onRetry: (message: string) => void;
   readonly #agents = new Map<string, http.Agent>();
+  readonly #closed = new AbortController();
 
   constructor(options: TransportOptions = {}) {
     this.#retry = options.retry ?? DEFAULT_RETRY;
@@ -61,7 +62,7 @@ export class Transport {
    * @throws ManifoldError `service-unreachable` when no answer came within the budget
    */
   async request(request: HttpRequest): Promise<HttpResponse> {
-    const start = Date.now();
+    const start = performance.now();
     for (let failures = 1; ; failures++) {
       let response: HttpResponse | undefined;
       let fault: unknown;
@@ -69,23 +70,27 @@ export class Transport {
         response = await this.#follow(request);
         if (!mayPass(request, response)) return response;
       } catch (error) {
-        if (error instanceof ManifoldError) throw error;
+        if (error instanceof ManifoldError || this.#closed.signal.aborted) throw error;
         fault = error;
       }
       const retryAfter = response?.headers['retry-after'];
-      const delay = nextDelay(this.#retry, failures, Date.now() - start, retryAfter);
+      const delay = nextDelay(this.#retry, failures, performance.now() - start, retryAfter);
       if (delay === undefined) {
         if (response !== undefined) return response;
-        throw unreachable(request, fault, failures, Date.now() - start);
+        throw unreachable(request, fault, failures, performance.now() - start);
       }
       const what = response === undefined ? reasonOf(fault) : `status ${response.status}`;
       this.#onRetry(`${describe(request)}: ${what}; trying again in ${(delay / 1000).toFixed(1)} s`);
-      await sleep(delay);
+      await sleep(delay, undefined, { signal: this.#closed.signal });
     }
   }
 
-  /** Lets go of idle connections. */
+  /**
+   * Ends everything: what is under way or waits for its next try fails, and nothing is sent any more. A step that has
+   * failed must not go on pushing behind its error.
+   */
   close(): void {
+    this.#closed.abort();
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();
   }
@@ -116,7 +121,9 @@ export class Transport {
     }
     const send = url.protocol === 'https:' ? https.request : http.request;
     return new Promise((resolve, reject) => {
-      const outgoing = send(url, { method, headers, agent: this.#agent(url, request.ca) }, incoming => {
+      const { signal } = this.#closed;
+      const options = { method, headers, agent: this.#agent(url, request.ca), signal };
+      const outgoing = send(url, options, incoming => {
         // The page that comes with a failure is no part of what was asked for, and often longer.
         const limit = (incoming.statusCode ?? 0) < 300 ? maxBytes : Math.max(maxBytes, MAX_BYTES);
         collect(incoming, limit, method).then(

@@ -15,7 +15,7 @@ import { indexTree, mergeSummary, verifyCommand } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
 import { requireIdTokenPermission } from '../sign/identity-token.ts';
-import type { KeylessSigner } from '../sign/keyless.ts';
+import type { Keyless } from '../sign/keyless.ts';
 import type { BundleVerifier } from '../sign/verify.ts';
 import { VERSION } from '../version.ts';
 
@@ -74,14 +74,14 @@ async function readRecords(inputs: MergeInputs, run: Run, runner: Runner): Promi
 
 /** A Sigstore, ready to sign with and to verify by. */
 interface Sigstore {
+  readonly keyless: Keyless;
   readonly verifier: BundleVerifier;
-  createSigner(): Promise<KeylessSigner>;
 }
 
 /** Loads what describes the Sigstore, and its libraries, which only a merge that signs needs. */
 async function openSigstore(inputs: MergeInputs, context: MergeContext): Promise<Sigstore> {
   const { env, transport, runner } = context;
-  const [trust, { chooseServices }, { KeylessSigner }, { BundleVerifier }] = await Promise.all([
+  const [trust, { chooseServices }, { Keyless }, { BundleVerifier }] = await Promise.all([
     import('../sign/trust.ts'),
     import('../sign/services.ts'),
     import('../sign/keyless.ts'),
@@ -91,8 +91,8 @@ async function openSigstore(inputs: MergeInputs, context: MergeContext): Promise
   const [root, config] = await Promise.all([trust.loadTrustedRoot(source), trust.loadSigningConfig(source)]);
   const services = chooseServices(config, new Date());
   return {
+    keyless: new Keyless({ env, services, transport, onSecret: runner.mask }),
     verifier: new BundleVerifier(root),
-    createSigner: () => KeylessSigner.create({ env, services, transport, onSecret: runner.mask }),
   };
 }
 
@@ -103,14 +103,13 @@ async function sign(
   { runner, retry }: MergeContext,
 ): Promise<SigningReport> {
   const { signEverywhere } = await import('../publish/sign.ts');
-  const signer = await sigstore.createSigner();
-  const report = await signEverywhere(image, repositories, { signer, verifier: sigstore.verifier, retry });
-  const already = report.manifests * repositories.length - report.attached;
+  const signing = await signEverywhere(image, repositories, { ...sigstore, retry });
+  const already = signing.manifests * repositories.length - signing.attached;
   runner.info(
-    `Signed as ${report.identity.name}: ${report.manifests} manifests, verified in every registry.`,
+    `Signed as ${signing.identity.name}: ${signing.manifests} manifests, verified in every registry.`,
   );
   if (already > 0) runner.info(`${already} of these signatures were there already.`);
-  return report;
+  return signing;
 }
 
 interface MergeResult {

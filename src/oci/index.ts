@@ -10,7 +10,7 @@ import {
 import { comparePlatforms, formatPlatform, normalisePlatform, type Platform } from './platform.ts';
 
 /** BuildKit's annotations on the descriptor of an attestation manifest (docs/attestations/attestation-storage.md). */
-export const REFERENCE_TYPE = 'vnd.docker.reference.type';
+const REFERENCE_TYPE = 'vnd.docker.reference.type';
 export const REFERENCE_DIGEST = 'vnd.docker.reference.digest';
 
 /** One platform of an image: its manifest, what its config says of itself, and the attestations about it. */
@@ -89,7 +89,7 @@ function imageDescriptor(image: PlatformImage): object {
   };
 }
 
-function pick<Key extends keyof ImageConfig>(config: ImageConfig, key: Key): object {
+function pick(config: ImageConfig, key: keyof ImageConfig): object {
   return config[key] === undefined ? {} : { [key]: config[key] };
 }
 

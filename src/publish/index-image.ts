@@ -31,7 +31,9 @@ export async function createIndexImage(
 }
 
 async function readRecorded(repository: RepositoryClient, record: BuildRecord): Promise<PlatformImage> {
-  const { content, image } = await readBuiltImage(repository, record.digest, parsePlatform(record.platform));
+  const { content, image } = await readBuiltImage(repository, record.digest, parsePlatform(record.platform), {
+    justPushed: true,
+  });
   if (content.bytes.byteLength === record.size && content.mediaType === record.mediaType) return image;
   throw new ManifoldError(
     'tampered-record',

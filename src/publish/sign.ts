@@ -4,14 +4,9 @@ import type { Digest } from '../oci/digest.ts';
 import { type Descriptor, descriptorOf } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { attachBundle } from '../sign/bundle.ts';
-import type { KeylessSigner } from '../sign/keyless.ts';
-import {
-  type BundleVerifier,
-  type Identity,
-  identityOf,
-  type SignatureSearch,
-  searchSignatures,
-} from '../sign/verify.ts';
+import { type Identity, sameIdentity } from '../sign/identity.ts';
+import type { Keyless, KeylessSigner } from '../sign/keyless.ts';
+import { type BundleVerifier, type SignatureSearch, searchSignatures } from '../sign/verify.ts';
 import type { IndexImage } from './index-image.ts';
 
 /** What was signed where, and by whom. */
@@ -24,7 +19,7 @@ export interface SigningReport {
 }
 
 export interface SignOptions {
-  readonly signer: KeylessSigner;
+  readonly keyless: Keyless;
   readonly verifier: BundleVerifier;
   /** How long to look for a signature that a registry took but does not list yet. */
   readonly retry: RetryPolicy;
@@ -32,44 +27,58 @@ export interface SignOptions {
 
 /**
  * Signs every manifest of an image in every repository, children first and the index last, then reads each signature
- * back and verifies it. What this identity has signed already is left as it is.
- * @throws ManifoldError `signing-failed`, `signature-unverified`, `registry-…`
+ * back and verifies it. What this identity has signed already is left as it is: where nothing is left to sign, no
+ * certificate is asked for and nothing is written.
+ * @throws ManifoldError `no-id-token`, `signing-failed`, `signature-unverified`, `registry-…`
  */
 export async function signEverywhere(
   image: IndexImage,
   repositories: readonly RepositoryClient[],
   options: SignOptions,
 ): Promise<SigningReport> {
-  const { signer, verifier } = options;
-  const identity = identityOf(signer.certificate.raw);
+  const { keyless, verifier } = options;
   const index = descriptorOf(image.content);
   const children = image.images.flatMap(({ image: child, attestations }) => [child, ...attestations]);
-  const bundles = new Map<string, Promise<Buffer>>();
-  const bundleOf = ({ digest }: Descriptor): Promise<Buffer> => {
-    const made = bundles.get(digest) ?? signAndCheck(digest, signer, verifier);
-    bundles.set(digest, made);
-    return made;
-  };
+  const manifests = [...children, index];
+  const lackingOf = (identity: Identity): Promise<Descriptor[][]> =>
+    Promise.all(repositories.map(repository => unsigned(manifests, repository, verifier, identity)));
 
-  const attached = await Promise.all(
-    repositories.map(async repository => {
-      const lacking = await unsigned([...children, index], repository, verifier, identity);
-      // All are made at once; the order is one of publication only.
-      const made = new Map(lacking.map(manifest => [manifest, bundleOf(manifest)]));
-      await Promise.all(made.values());
-      const attach = async (manifest: Descriptor) =>
-        attachBundle(repository, manifest, await bundleOf(manifest));
-      await Promise.all(lacking.filter(manifest => manifest !== index).map(attach));
-      if (lacking.includes(index)) await attach(index);
-      await Promise.all(lacking.map(manifest => readBack(repository, manifest, identity, options)));
-      return lacking.length;
+  const token = await keyless.identify();
+  let lacking = token.identity === undefined ? undefined : await lackingOf(token.identity);
+  if (token.identity !== undefined && lacking?.every(({ length }) => length === 0)) {
+    return { identity: token.identity, manifests: manifests.length, attached: 0 };
+  }
+  const signer = await keyless.createSigner(token);
+  const { identity } = signer;
+  // The token only let us guess; the certificate decides.
+  if (lacking === undefined || !sameIdentity(identity, token.identity as Identity))
+    lacking = await lackingOf(identity);
+
+  const bundles = await signAll(new Set(lacking.flat()), signer, verifier);
+  await Promise.all(
+    repositories.map(async (repository, position) => {
+      const missing = lacking[position] ?? [];
+      const attach = (manifest: Descriptor) =>
+        attachBundle(repository, manifest, bundles.get(manifest) as Buffer);
+      await Promise.all(missing.filter(manifest => manifest !== index).map(attach));
+      if (missing.includes(index)) await attach(index);
+      await Promise.all(missing.map(manifest => readBack(repository, manifest, identity, options)));
     }),
   );
-  return {
-    identity,
-    manifests: children.length + 1,
-    attached: attached.reduce((sum, count) => sum + count, 0),
-  };
+  return { identity, manifests: manifests.length, attached: lacking.flat().length };
+}
+
+/** Makes all signatures at once; their order is one of publication only. Each is made once for all repositories. */
+async function signAll(
+  manifests: ReadonlySet<Descriptor>,
+  signer: KeylessSigner,
+  verifier: BundleVerifier,
+): Promise<Map<Descriptor, Buffer>> {
+  const sign = async (manifest: Descriptor): Promise<[Descriptor, Buffer]> => [
+    manifest,
+    await signAndCheck(manifest.digest, signer, verifier),
+  ];
+  return new Map(await Promise.all([...manifests].map(sign)));
 }
 
 /** The manifests that have no valid signature of this identity in a repository. */
@@ -133,5 +142,5 @@ async function readBack(
 }
 
 function includes(search: SignatureSearch, identity: Identity): boolean {
-  return search.valid.some(({ name, issuer }) => name === identity.name && issuer === identity.issuer);
+  return search.valid.some(signer => sameIdentity(signer, identity));
 }

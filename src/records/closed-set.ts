@@ -59,14 +59,15 @@ function compareWithMatrix(records: readonly BuildRecord[]): void {
     .map(({ component, platform }) => `${component} ${platform}`)
     .sort()
     .join(', ');
-  const code = records.length < size ? 'missing-platform' : 'unexpected-platform';
-  throw new ManifoldError(
-    code,
-    `The matrix has ${size} jobs, but ${records.length} left a record: ${found}.`,
-    {
-      hint: 'Re-run the build jobs that failed; this job runs again with them.',
-    },
-  );
+  const message = `The matrix has ${size} jobs, but ${records.length} left a record: ${found}.`;
+  if (records.length < size) {
+    throw new ManifoldError('missing-platform', message, {
+      hint: 'Re-run the build jobs that failed; this job runs again with them. Nothing was pushed.',
+    });
+  }
+  throw new ManifoldError('unexpected-platform', message, {
+    hint: 'Where builds come from several matrices, say which platforms the image has: platforms: linux/amd64,linux/arm64.',
+  });
 }
 
 function compareWithPlatforms(records: readonly BuildRecord[], platforms: readonly Platform[]): void {

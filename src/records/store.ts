@@ -92,6 +92,7 @@ export class ArtifactStore implements RecordStore {
 }
 
 async function withTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  // The artifact client reads the process's environment as well; handing in another would only seem to isolate it.
   const parent = process.env.RUNNER_TEMP || tmpdir();
   await mkdir(parent, { recursive: true });
   const folder = await mkdtemp(path.join(parent, 'manifold-'));

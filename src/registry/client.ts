@@ -57,6 +57,7 @@ export class RepositoryClient {
   readonly #endpoint: Endpoint;
   readonly #authenticator: Authenticator;
   #lacksReferrersApi = false;
+  #hasReferrersApi = false;
 
   constructor(repository: Repository, endpoint: Endpoint, authenticator: Authenticator) {
     this.repository = repository;
@@ -72,9 +73,7 @@ export class RepositoryClient {
   async getManifest(reference: string, options: GetOptions = {}): Promise<ManifestContent> {
     const found = await this.findManifest(reference, options);
     if (found !== undefined) return found;
-    throw new ManifoldError('registry-not-found', `${this.#at(reference)} is not in the registry.`, {
-      hint: 'Registries with clean-up rules delete untagged manifests: re-run the build job of this platform.',
-    });
+    throw this.#missing(reference);
   }
 
   /** The same, but undefined when the registry says that there is no such manifest. */
@@ -92,6 +91,17 @@ export class RepositoryClient {
     if (said !== undefined && said !== digest) throw this.#mismatch(quote(String(said)), digest);
     const mediaType = (response.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
     return { bytes: response.body, mediaType, digest };
+  }
+
+  /** @throws ManifoldError `registry-not-found` when the registry does not hold a manifest */
+  async requireManifest(digest: Digest, options: GetOptions = {}): Promise<void> {
+    const headers = { accept: MANIFEST_TYPES.join(', ') };
+    const response = await this.#send('HEAD', `manifests/${digest}`, 'pull', {
+      headers,
+      ...lagging(options),
+    });
+    if (response.status === 404) throw this.#missing(digest);
+    if (response.status !== 200) throw this.#failure(response, `Looking for ${this.#at(digest)}`);
   }
 
   /** Writes a manifest under its digest, or under a tag. */
@@ -166,8 +176,11 @@ export class RepositoryClient {
       'pull',
     );
     // Registries without the API answer 404, and some 400 or 405 as they take it for an illegal address.
-    if (page === undefined) this.#lacksReferrersApi = [400, 404, 405].includes(response.status);
-    if (this.#lacksReferrersApi) return undefined;
+    if ([400, 404, 405].includes(response.status) && page === undefined && !this.#hasReferrersApi) {
+      this.#lacksReferrersApi = true;
+      return undefined;
+    }
+    this.#hasReferrersApi ||= response.status === 200;
     if (response.status !== 200)
       throw this.#failure(response, `Listing the referrers of ${this.#at(digest)}`);
     return response;
@@ -196,6 +209,12 @@ export class RepositoryClient {
 
   #at(reference: string): string {
     return isDigest(reference) ? `${this.name}@${reference}` : `${this.name}:${reference}`;
+  }
+
+  #missing(reference: string): ManifoldError {
+    return new ManifoldError('registry-not-found', `${this.#at(reference)} is not in the registry.`, {
+      hint: 'Registries with clean-up rules delete untagged manifests: re-run the build job of this platform.',
+    });
   }
 
   #failure(response: HttpResponse, doing: string): ManifoldError {

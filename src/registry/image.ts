@@ -54,7 +54,12 @@ export async function readBuiltImage(
       `${where} is no image: its config is ${configDescriptor.mediaType}.`,
     );
   }
-  const config = parseConfig(await client.getBlob(configDescriptor, options), where);
+  const [configBytes] = await Promise.all([
+    client.getBlob(configDescriptor, options),
+    // Not every registry refuses an index whose children it lacks.
+    ...attestations.map(attestation => client.requireManifest(attestation.digest, options)),
+  ]);
+  const config = parseConfig(configBytes, where);
   const platform = normalisePlatform(config);
   if (!samePlatform(platform, expected)) throw wrongArchitecture(where, expected, platform);
   return { content, image: { platform, image: descriptor, config, attestations } };

@@ -3,11 +3,11 @@ import type { PlatformImage } from '../oci/index.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { BuildRecord } from '../records/record.ts';
-import type { Identity } from '../sign/verify.ts';
+import type { Identity } from '../sign/identity.ts';
 
 /** Text for a cell or a line of Markdown: nothing in it is markup, and it stays on its line. */
 export function escapeMarkdown(text: string): string {
-  return text.replace(/[\r\n]+/g, ' ').replace(/[\\`*_{}[\]<>|#!~]/g, '\\$&');
+  return text.replace(/[\r\n]+/g, ' ').replace(/[\\`*_{}[\]<>|#!~&]/g, '\\$&');
 }
 
 /** Text between backticks; one that holds backticks itself gets a longer fence (CommonMark, "Code spans"). */

@@ -3,15 +3,15 @@ import { ManifoldError, messageOf } from '../errors.ts';
 
 /** How a mode speaks to the person who reads the log, and to the steps after it. */
 export interface Runner {
-  info(message: string): void;
-  notice(message: string): void;
-  warning(message: string): void;
+  readonly info: (message: string) => void;
+  readonly notice: (message: string) => void;
+  readonly warning: (message: string) => void;
   /** Keeps a value out of every log from now on. */
-  mask(secret: string): void;
-  output(name: string, value: string): void;
+  readonly mask: (secret: string) => void;
+  readonly output: (name: string, value: string) => void;
   /** Adds Markdown to the job's summary page. */
-  summary(markdown: string): Promise<void>;
-  group<T>(title: string, work: () => Promise<T>): Promise<T>;
+  readonly summary: (markdown: string) => Promise<void>;
+  readonly group: <T>(title: string, work: () => Promise<T>) => Promise<T>;
 }
 
 export const runner: Runner = {

@@ -7,7 +7,8 @@ export function serviceFailure(
   response: HttpResponse,
   code: ErrorCode = 'signing-failed',
 ): ManifoldError {
-  const text = quote(response.body.toString('utf8'), 300);
+  // A service may send back what it was sent; a token cut short is one that the runner's mask does not know.
+  const text = quote(response.body.toString('utf8').replace(/\bey[\w-]{10,}[\w.-]*/g, '***'), 300);
   return new ManifoldError(
     code,
     `${service} (${response.url.origin}) answered ${response.status}${text === '' ? '' : `: ${text}`}.`,

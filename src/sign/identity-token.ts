@@ -3,17 +3,22 @@ import { ManifoldError } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
 import { parseDocument } from '../oci/document.ts';
 import { serviceFailure } from './failure.ts';
+import type { Identity } from './identity.ts';
 
 /** An OIDC token that says who this job is. It lives for minutes: fetch it right before the certificate. */
 export interface IdentityToken {
   readonly token: string;
   /** The claim that the certificate authority wants signed as proof that we hold the key. */
   readonly subject: string;
+  /** Whom a certificate for this token will name, as far as the token tells. */
+  readonly identity: Identity | undefined;
 }
 
 const answer = v.object({ value: v.pipe(v.string(), v.nonEmpty()) });
 const claims = v.looseObject({
+  iss: v.string(),
   sub: v.string(),
+  job_workflow_ref: v.optional(v.string()),
   email: v.optional(v.string()),
   email_verified: v.optional(v.boolean()),
 });
@@ -21,7 +26,7 @@ const claims = v.looseObject({
 /** Says what is missing before anything is pushed. @throws ManifoldError `no-id-token` */
 export function requireIdTokenPermission(env: NodeJS.ProcessEnv): { url: URL; bearer: string } {
   const { ACTIONS_ID_TOKEN_REQUEST_URL: url, ACTIONS_ID_TOKEN_REQUEST_TOKEN: bearer } = env;
-  if (url && bearer) return { url: new URL(url), bearer };
+  if (url && bearer && URL.canParse(url)) return { url: new URL(url), bearer };
   throw new ManifoldError(
     'no-id-token',
     'Keyless signing needs an identity token, and this job may not ask for one.',
@@ -44,7 +49,11 @@ export async function fetchIdentityToken(
   url.searchParams.set('audience', 'sigstore');
   const headers = { authorization: `Bearer ${bearer}`, accept: 'application/json' };
   const response = await transport.request({ method: 'GET', url, headers });
-  if (response.status !== 200) throw serviceFailure('The issuer of identity tokens', response, 'no-id-token');
+  if (response.status !== 200) {
+    // A fault of the issuer is no lack of permission.
+    const code = response.status < 500 && response.status !== 429 ? 'no-id-token' : 'signing-failed';
+    throw serviceFailure('The issuer of identity tokens', response, code);
+  }
   const token = parseDocument(
     answer,
     response.body,
@@ -52,12 +61,19 @@ export async function fetchIdentityToken(
     'no-id-token',
   ).value;
   onSecret(token);
-  return { token, subject: subjectOf(token) };
+  return { token, ...readClaims(token, env) };
 }
 
-function subjectOf(token: string): string {
+function readClaims(token: string, env: NodeJS.ProcessEnv): Omit<IdentityToken, 'token'> {
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url');
   // A token that cannot be read must not end up in the message.
-  const { sub, email, email_verified } = parseDocument(claims, payload, 'the identity token', 'no-id-token');
-  return email !== undefined && email_verified !== false ? email : sub;
+  const read = parseDocument(claims, payload, 'the identity token', 'no-id-token');
+  const { iss, sub, email, email_verified, job_workflow_ref } = read;
+  const server = env.GITHUB_SERVER_URL || 'https://github.com';
+  return {
+    subject: email !== undefined && email_verified !== false ? email : sub,
+    // Fulcio's rule for GitHub Actions (fulcio/docs/oidc.md): the workflow that defines the job, with its ref.
+    identity:
+      job_workflow_ref === undefined ? undefined : { name: `${server}/${job_workflow_ref}`, issuer: iss },
+  };
 }

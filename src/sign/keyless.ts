@@ -4,7 +4,8 @@ import type { Transport } from '../http/transport.ts';
 import type { Digest } from '../oci/digest.ts';
 import { formatBundle } from './bundle.ts';
 import { requestCertificate } from './fulcio.ts';
-import { fetchIdentityToken } from './identity-token.ts';
+import { type Identity, identityOf } from './identity.ts';
+import { fetchIdentityToken, type IdentityToken } from './identity-token.ts';
 import { logSignature } from './rekor.ts';
 import type { SigningServices } from './services.ts';
 import { PAYLOAD_TYPE, preAuthenticationEncoding, signatureStatement } from './statement.ts';
@@ -17,28 +18,44 @@ export interface KeylessOptions {
   readonly onSecret: (secret: string) => void;
 }
 
-/** One key, one identity token and one certificate, good for as many signatures as are made within its ten minutes. */
-export class KeylessSigner {
-  readonly certificate: X509Certificate;
-  readonly #privateKey: KeyObject;
+/** Signing without keys of one's own, in two steps: who we are, and then the certificate that says so. */
+export class Keyless {
   readonly #options: KeylessOptions;
 
-  private constructor(certificate: X509Certificate, privateKey: KeyObject, options: KeylessOptions) {
-    this.certificate = certificate;
-    this.#privateKey = privateKey;
+  constructor(options: KeylessOptions) {
     this.#options = options;
+  }
+
+  /** @throws ManifoldError `no-id-token`, `signing-failed`, `service-unreachable` */
+  identify(): Promise<IdentityToken> {
+    const { env, transport, onSecret } = this.#options;
+    return fetchIdentityToken(env, transport, onSecret);
   }
 
   /**
    * Makes a key that never leaves this process and has it certified for this job's identity.
-   * @throws ManifoldError `no-id-token`, `signing-failed`, `service-unreachable`
+   * @throws ManifoldError `signing-failed`, `service-unreachable`
    */
-  static async create(options: KeylessOptions): Promise<KeylessSigner> {
-    const { env, services, transport, onSecret } = options;
+  async createSigner(token: IdentityToken): Promise<KeylessSigner> {
+    const { services, transport } = this.#options;
     const keys = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
-    const identity = await fetchIdentityToken(env, transport, onSecret);
-    const certificate = await requestCertificate(services.certificateAuthority, identity, keys, transport);
-    return new KeylessSigner(certificate, keys.privateKey, options);
+    const certificate = await requestCertificate(services.certificateAuthority, token, keys, transport);
+    return new KeylessSigner(certificate, keys.privateKey, this.#options);
+  }
+}
+
+/** One key and one certificate, good for as many signatures as are made within its ten minutes. */
+export class KeylessSigner {
+  readonly identity: Identity;
+  readonly #certificate: X509Certificate;
+  readonly #privateKey: KeyObject;
+  readonly #options: KeylessOptions;
+
+  constructor(certificate: X509Certificate, privateKey: KeyObject, options: KeylessOptions) {
+    this.identity = identityOf(certificate.raw);
+    this.#certificate = certificate;
+    this.#privateKey = privateKey;
+    this.#options = options;
   }
 
   /**
@@ -52,7 +69,7 @@ export class KeylessSigner {
     const signature = createSign('sha256')
       .update(preAuthenticationEncoding(PAYLOAD_TYPE, payload))
       .sign(this.#privateKey);
-    const envelope = { payloadType: PAYLOAD_TYPE, payload, signature, certificate: this.certificate };
+    const envelope = { payloadType: PAYLOAD_TYPE, payload, signature, certificate: this.#certificate };
     const [entries, timestamps] = await Promise.all([
       Promise.all(services.logs.map(log => logSignature(log, envelope, transport))),
       Promise.all(

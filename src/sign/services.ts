@@ -4,7 +4,7 @@ import {
   ServiceSelector,
   type SigningConfig,
 } from '@sigstore/protobuf-specs';
-import { ManifoldError } from '../errors.ts';
+import { ManifoldError, quote } from '../errors.ts';
 
 /** The services that one signature is made with. */
 export interface SigningServices {
@@ -35,10 +35,19 @@ export function chooseServices(config: SigningConfig, now: Date): SigningService
     throw unusable('timestamp authority', 'none is listed, but entries of a version 2 log carry no time');
   }
   return {
-    certificateAuthority: new URL(authority.url),
-    logs: logs.map(log => ({ url: new URL(log.url), version: log.majorApiVersion === 2 ? 2 : 1 })),
-    timestampAuthorities: timestamps.map(({ url }) => new URL(url)),
+    certificateAuthority: address('certificate authority', authority),
+    logs: logs.map(log => ({
+      url: address('transparency log', log),
+      version: log.majorApiVersion === 2 ? 2 : 1,
+    })),
+    timestampAuthorities: timestamps.map(service => address('timestamp authority', service)),
   };
+}
+
+function address(what: string, { url }: Service): URL {
+  const parsed = URL.parse(url);
+  if (parsed?.protocol === 'https:' || parsed?.protocol === 'http:') return parsed;
+  throw unusable(what, `"${quote(url)}" is no address`);
 }
 
 function choose(
@@ -48,7 +57,7 @@ function choose(
   wanted: ServiceConfiguration | undefined,
   now: Date,
 ): Service[] {
-  const valid = services.filter(service => isValid(service, now)).sort(byStart);
+  const valid = services.filter(service => isValid(service, now) && URL.canParse(service.url)).sort(byStart);
   const version = versions.find(candidate =>
     valid.some(({ majorApiVersion }) => majorApiVersion === candidate),
   );

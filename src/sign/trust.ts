@@ -1,6 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
 import { ManifoldError, messageOf, quote } from '../errors.ts';
 
@@ -18,9 +16,9 @@ export interface TrustSource {
 export async function loadTrustedRoot(source: TrustSource): Promise<TrustedRoot> {
   const text =
     source.trustedRoot === undefined
-      ? await publicTarget('trusted_root.json', source.env)
+      ? await publicFile('trusted_root.json', source.env)
       : await readText('trusted-root', source.trustedRoot);
-  const root = decode('trusted root', text, TrustedRoot.fromJSON);
+  const root = decode('trusted root', text, json => TrustedRoot.fromJSON(json));
   if (root.certificateAuthorities.length === 0 || root.tlogs.length === 0) {
     throw new ManifoldError(
       'signing-config',
@@ -37,9 +35,9 @@ export async function loadTrustedRoot(source: TrustSource): Promise<TrustedRoot>
 export async function loadSigningConfig(source: TrustSource): Promise<SigningConfig> {
   const text =
     source.signingConfig === undefined
-      ? await publicTarget('signing_config.v0.2.json', source.env)
+      ? await publicFile('signing_config.v0.2.json', source.env)
       : await readText('signing-config', source.signingConfig);
-  return decode('signing config', text, SigningConfig.fromJSON);
+  return decode('signing config', text, json => SigningConfig.fromJSON(json));
 }
 
 async function readText(input: string, file: string): Promise<string> {
@@ -64,27 +62,8 @@ function decode<T>(what: string, text: string, fromJSON: (value: unknown) => T):
   }
 }
 
-/** Opened once: two at the same time would write the same cache. */
-let repository: ReturnType<typeof import('@sigstore/tuf').initTUF> | undefined;
-
-/** A file of the public Sigstore, by its TUF repository: signed, fresh, and kept for the next time. */
-async function publicTarget(name: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const { initTUF } = await import('@sigstore/tuf');
-  try {
-    repository ??= initTUF({
-      cachePath: path.join(env.RUNNER_TEMP || tmpdir(), 'manifold-tuf'),
-      retry: 3,
-      timeout: 20_000,
-    });
-    return await (await repository).getTarget(name);
-  } catch (error) {
-    throw new ManifoldError(
-      'service-unreachable',
-      `The public Sigstore's ${name} could not be fetched: ${quote(messageOf(error))}.`,
-      {
-        hint: 'Re-run the job, or give the files of your own Sigstore by "trusted-root" and "signing-config".',
-        cause: error,
-      },
-    );
-  }
+/** The update framework's library is loaded only by who needs it. */
+async function publicFile(name: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const { publicTarget } = await import('./public-sigstore.ts');
+  return publicTarget(name, env);
 }

@@ -1,4 +1,3 @@
-import { X509Certificate } from '@sigstore/core';
 import type { TrustedRoot } from '@sigstore/protobuf-specs';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
 import * as v from 'valibot';
@@ -9,14 +8,8 @@ import { type Descriptor, parseManifest } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { listReferrers } from '../registry/referrers.ts';
 import { BUNDLE_TYPE, PREDICATE_ANNOTATION, parseBundle } from './bundle.ts';
+import type { Identity } from './identity.ts';
 import { PAYLOAD_TYPE, SIGNATURE_PREDICATE, STATEMENT_TYPE } from './statement.ts';
-
-/** Who signed, as the certificate says it. */
-export interface Identity {
-  /** Subject alternative name: `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1`. */
-  readonly name: string;
-  readonly issuer: string;
-}
 
 /** Checks bundles against one trusted root. */
 export class BundleVerifier {
@@ -47,21 +40,6 @@ export class BundleVerifier {
       throw refused('its certificate names no identity or no issuer');
     return { name, issuer };
   }
-}
-
-/** Fulcio's certificate extension that names the issuer (fulcio/docs/oid-info.md, 1.3.6.1.4.1.57264.1.8). */
-const ISSUER = '1.3.6.1.4.1.57264.1.8';
-
-/** The identity that a certificate gives to what is signed with it. @throws ManifoldError `signing-failed` */
-export function identityOf(certificate: Uint8Array): Identity {
-  const parsed = X509Certificate.parse(Buffer.from(certificate));
-  const name = parsed.subjectAltName;
-  const issuer = parsed.extension(ISSUER)?.valueObj.subs[0]?.value.toString('utf8');
-  if (name !== undefined && issuer !== undefined) return { name, issuer };
-  throw new ManifoldError(
-    'signing-failed',
-    'The certificate authority gave a certificate that names no identity or no issuer.',
-  );
 }
 
 const statement = v.looseObject({

@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compareMerges } from '../../bench/measure.ts';
+import { type Lab, startLab } from '../lab.ts';
+import { build, newRelease, type Release } from '../pipeline.ts';
+import { syntheticRelease } from '../synthetic-release.ts';
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await startLab({ buildkit: true, registries: ['plain'], artifacts: true });
+});
+
+afterAll(() => lab?.close());
+
+async function realBuilds(image: string): Promise<Release> {
+  const release = newRelease(lab, [image]);
+  for (const platform of ['linux/amd64', 'linux/arm64']) {
+    const { exitCode, log } = await build(release, platform);
+    expect(exitCode, log).toBe(0);
+  }
+  return release;
+}
+
+test('an unsigned merge of 2 attested platforms takes at most 11 requests, where imagetools takes 31 or more', async () => {
+  const { ours, peer } = await compareMerges(lab, realBuilds);
+  console.log(
+    `requests of a merge of 2 attested platforms: ${ours.requests}; imagetools create: ${peer.requests}`,
+  );
+  expect(ours.requests).toBeLessThanOrEqual(11);
+  expect(peer.requests).toBeGreaterThanOrEqual(31);
+});
+
+test.each([8, 32])(
+  'of %i attested platforms it takes at most a third of the requests of imagetools',
+  async count => {
+    const { ours, peer } = await compareMerges(lab, image => syntheticRelease(lab, [image], count));
+    expect(ours.requests).toBeLessThanOrEqual(peer.requests / 3);
+  },
+);

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+/** The fast tests: no tool of the lab is needed. The lab's own suite is lab/vitest.config.ts. */
+export default defineConfig({
+  test: {
+    include: ['__tests__/**/*.test.ts', 'lab/parts/**/*.test.ts', 'lab/tools/**/*.test.ts'],
+    coverage: { provider: 'v8', include: ['src/**'] },
+    // A test that waits for this machine's network or disk is not to fail because the machine is busy.
+    testTimeout: 15_000,
+  },
+});
