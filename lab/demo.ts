@@ -71,7 +71,7 @@ async function publish(lab: Lab): Promise<void> {
   const config = await lab.sigstore.signingConfigFor('counted', {
     fulcio: counters.fulcio.url,
     rekor: counters.rekor.url,
-    tsa: `${counters.timestamps.url}`,
+    tsa: counters.timestamps.url,
   });
   const inputs = { tags: TAG, platforms: 'linux/amd64,linux/arm64', 'signing-config': config };
   const merged = await step('Job "merge"', async () =>
@@ -81,7 +81,7 @@ async function publish(lab: Lab): Promise<void> {
   const json = JSON.parse(merged.outputs.json ?? '') as MergeJson;
   await checkByOthers(lab, release, json);
   showResult(release, json, requests);
-  for (const proxy of Object.values(counters)) await proxy.close();
+  for (const proxy of Object.values<FaultProxy>({ ...counters })) await proxy.close();
 }
 
 async function startCounters(lab: Lab): Promise<Counters> {

@@ -9,7 +9,6 @@ export type Mode = (typeof MODES)[number];
 interface CommonInputs {
   /** Milliseconds for which a request that fails for a passing reason is repeated. */
   readonly retryBudget: number;
-  readonly githubToken: string | undefined;
 }
 
 export interface BuildInputs extends CommonInputs {
@@ -27,6 +26,8 @@ export interface BuildInputs extends CommonInputs {
   readonly cacheFrom: string;
   readonly cacheTo: string;
   readonly provenance: string | undefined;
+  /** For a private repository as the context. */
+  readonly githubToken: string | undefined;
   /** How many jobs the matrix has; undefined where the runner does not tell. */
   readonly matrixSize: number | undefined;
   readonly retentionDays: number;
@@ -54,7 +55,6 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const mode = readMode(env);
   const common = {
     retryBudget: (input.wholeNumber('retry-budget', 0, 3600) ?? 120) * 1000,
-    githubToken: input.optional('github-token'),
   };
   return mode === 'build' ? readBuildInputs(input, common) : readMergeInputs(input, common);
 }
@@ -93,6 +93,7 @@ function readBuildInputs(input: InputReader, common: CommonInputs): BuildInputs 
     cacheFrom: input.optional('cache-from') ?? '',
     cacheTo: input.optional('cache-to') ?? '',
     provenance: input.optional('provenance'),
+    githubToken: input.optional('github-token'),
     matrixSize: input.wholeNumber('matrix-size', 1, 100_000),
     retentionDays: input.wholeNumber('retention-days', 1, 90) ?? 1,
   };

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 
-/** Contexts that an input's default may use (platform.md, section 6). */
+/** Contexts that an input's default may use (docs.github.com, "Metadata syntax"). */
 export interface ActionContext {
   readonly github?: Readonly<Record<string, unknown>>;
   /** `job-total`, `job-index`, ...; leave it out for runners that have none, such as act. */
@@ -62,7 +62,7 @@ export function inputVariables(
 }
 
 /** Upper case, spaces to underscores, hyphens as they are. */
-export function inputVariable(name: string): string {
+function inputVariable(name: string): string {
   return `INPUT_${name.replaceAll(' ', '_').toUpperCase()}`;
 }
 

@@ -42,7 +42,7 @@ export interface ArtifactService extends Endpoint {
   startAfresh(run: string, attempt: number): void;
 }
 
-/** The Actions results service as `@actions/artifact` 6 talks to it (platform.md, section 5). */
+/** The Actions results service as `@actions/artifact` 6 talks to it. */
 export async function startArtifactService(): Promise<ArtifactService> {
   const service = new Service();
   const endpoint = await serve((request, response) => service.answer(request, response));

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toolPath } from '../tools/catalog.ts';
 import { check } from './command.ts';
@@ -116,9 +116,4 @@ async function configuration(
     lines.push(ca === undefined ? 'http = true' : `ca = [${JSON.stringify(ca)}]`);
   }
   return `${lines.join('\n')}\n`;
-}
-
-/** The last lines of a daemon's log, for a message. */
-export async function daemonLog(builder: Builder, lines = 20): Promise<string> {
-  return (await readFile(builder.program.log, 'utf8')).trimEnd().split('\n').slice(-lines).join('\n');
 }

@@ -16,7 +16,7 @@ import {
 } from './fault-rules.ts';
 import { type Endpoint, readBody, sendJson, serve } from './http.ts';
 
-export type { ActiveRule, FaultAction, FaultRule, RequestPattern } from './fault-rules.ts';
+export type { ActiveRule, FaultRule, RequestPattern } from './fault-rules.ts';
 
 export interface FaultProxyOptions {
   /** The server behind: `http://127.0.0.1:PORT` or `https://...`. */

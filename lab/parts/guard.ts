@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,11 +72,6 @@ export class Guard {
     (this.#process.stdin as Socket).ref();
     this.#process.stdin?.end();
     await this.#ended;
-  }
-
-  /** True while the folder is there: false after a `close` that did not keep it. */
-  get present(): boolean {
-    return existsSync(this.directory);
   }
 
   #tell(line: string): void {

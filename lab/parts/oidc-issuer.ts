@@ -36,7 +36,7 @@ export interface OidcIssuer extends Endpoint {
   issueBad(kind: 'foreign key' | 'expired', audience: string): string;
 }
 
-/** The OIDC provider of GitHub Actions (platform.md, section 8): discovery, keys, and the runner's token endpoint. */
+/** The OIDC provider of GitHub Actions (docs.github.com, "OpenID Connect reference"): discovery, keys, and the runner's token endpoint. */
 export async function startOidcIssuer(options: OidcIssuerOptions = {}): Promise<OidcIssuer> {
   const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
   const issuer = new Issuer(options, privateKey);

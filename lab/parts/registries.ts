@@ -45,7 +45,7 @@ const labUser = { username: 'lab', password: 'lab-password' } as const;
 const htpasswd = 'lab:$2y$05$DdtDZQsqBm2QESDYMICOeOghE6pH4gTaSxQmCfvD8Yf/mERplJoNW\n';
 
 /** Who may what at the `tls` registry, unless a test says otherwise. */
-export const defaultUsers: TokenServiceOptions['users'] = {
+const defaultUsers: TokenServiceOptions['users'] = {
   lab: { password: labUser.password, rights: [{ repository: '*', actions: ['pull', 'push', 'delete'] }] },
   reader: { password: 'reader-password', rights: [{ repository: '*', actions: ['pull'] }] },
 };

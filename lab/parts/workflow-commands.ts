@@ -125,7 +125,7 @@ export class StepLog {
 }
 
 /** `::name key=value,key=value::message`, with percent escapes (runner, ActionCommand.cs). */
-export function parseCommand(line: string): Command | undefined {
+function parseCommand(line: string): Command | undefined {
   const text = line.trimStart();
   const end = text.indexOf('::', 2);
   if (!text.startsWith('::') || end < 3) return undefined;

@@ -116,11 +116,11 @@ export const catalog: readonly Tool[] = [
     ldflags: '-X github.com/docker/buildx/version.Version=v0.36.1',
   },
   {
+    // Our own command on its packages: the published one takes a fixed port. See go/timestamp-authority/main.go.
     kind: 'go',
     name: 'timestamp-authority',
     version: '2.1.3',
-    binaries: { 'timestamp-server': 'github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server' },
-    ldflags: `${sigstoreVersion}=v2.1.3`,
+    binaries: { 'timestamp-server': '.' },
   },
   {
     // Our own command on the packages of tesseract, whose version this is: see go/ctlog/main.go.

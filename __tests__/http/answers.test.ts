@@ -1,0 +1,160 @@
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type Handler, serve } from '../../lab/parts/http.ts';
+import { Transport } from '../../src/http/transport.ts';
+import { answering, fine, get, status } from '../servers/answering.ts';
+import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
+import { newAuthority, newServer, pem } from '../servers/x509.ts';
+
+describe('a body', () => {
+  const sized = (size: number) => status(200, {}, 'x'.repeat(size));
+
+  it('of the greatest length is taken whole', async () => {
+    const { url } = await answering(sized(1000));
+    expect((await transport().request({ ...get(url), maxBytes: 1000 })).body).toHaveLength(1000);
+  });
+
+  it('that is longer than allowed is refused at once', async () => {
+    const { seen, url } = await answering(sized(1001));
+    const error = await failureOf(() => transport().request({ ...get(url), maxBytes: 1000 }));
+    expect(error.code).toBe('invalid-document');
+    expect(error.message).toContain('1000 bytes');
+    expect(seen).toHaveLength(1);
+  });
+
+  it('without end is refused before it fills the memory', async () => {
+    const endless: Handler = (_, response) => {
+      const pour = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+        if (!response.destroyed) response.once('drain', pour);
+      };
+      pour();
+    };
+    const { url } = await answering(endless);
+    expect((await failureOf(() => transport().request(get(url)))).code).toBe('invalid-document');
+  });
+
+  it('of a failure may be longer than what was asked for: the failure counts', async () => {
+    const page = '<html>'.repeat(100);
+    const { seen, url } = await answering(status(503, {}, page), status(404, {}, page));
+    const response = await transport().request({ ...get(url), maxBytes: 2 });
+    expect(response.status).toBe(404);
+    expect(seen).toHaveLength(2);
+  });
+
+  it('of a HEAD is empty whatever length is told', async () => {
+    const { url } = await answering(status(200, { 'content-length': '5000' }));
+    const response = await transport().request({ method: 'HEAD', url });
+    expect(response.body).toHaveLength(0);
+    expect(response.headers['content-length']).toBe('5000');
+  });
+});
+
+describe('a redirect', () => {
+  const headers = { Authorization: 'Bearer secret', accept: 'application/json' };
+  const echo: Handler = (request, response) => {
+    response.end(JSON.stringify(request.headers));
+  };
+
+  it.each([301, 302, 303, 307, 308])(
+    '%d to another origin leaves the credentials behind and keeps the rest',
+    async code => {
+      const other = await opened(serve(echo));
+      const { url } = await answering(status(code, { location: `${other.url}/blob` }));
+      const response = await transport().request({ ...get(url), headers });
+      const arrived = JSON.parse(response.body.toString());
+      expect(arrived).not.toHaveProperty('authorization');
+      expect(arrived.accept).toBe('application/json');
+      expect(response.url.href).toBe(`${other.url}/blob`);
+    },
+  );
+
+  it('to another port of the same host is another origin', async () => {
+    const other = await opened(serve(echo));
+    const { url } = await answering(status(307, { location: other.url }));
+    const response = await transport().request({ ...get(url), headers });
+    expect(JSON.parse(response.body.toString()).authorization).toBeUndefined();
+  });
+
+  it('within the same origin keeps them', async () => {
+    const { url } = await answering(status(307, { location: '/elsewhere' }), echo);
+    const response = await transport().request({ ...get(url), headers });
+    expect(JSON.parse(response.body.toString()).authorization).toBe('Bearer secret');
+  });
+
+  it('that comes back does not bring the credentials back', async () => {
+    const { url, origin } = await answering((_, response) => {
+      response.writeHead(307, { location: `${away.url}/away` }).end();
+    }, echo);
+    const away = await opened(serve(status(307, { location: `${origin}/back` })));
+    const response = await transport().request({ ...get(url), headers });
+    expect(JSON.parse(response.body.toString()).authorization).toBeUndefined();
+  });
+
+  it('in a circle ends', async () => {
+    const { seen, url } = await answering(status(302, { location: '/path' }));
+    expect((await failureOf(() => transport().request(get(url)))).code).toBe('registry-refused');
+    expect(seen).toHaveLength(6);
+  });
+
+  it('of a write is not followed: the caller decides', async () => {
+    const { seen, url } = await answering(status(307, { location: '/elsewhere' }), fine);
+    const response = await transport().request({ method: 'PUT', url, body: Buffer.from('x') });
+    expect(response.status).toBe(307);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('to nowhere is a failure of ours and not of the program', async () => {
+    const { url } = await answering(status(302, { location: 'http://[' }));
+    await failureOf(() => transport({ retry: { ...FAST, budget: 10 } }).request(get(url)));
+  });
+});
+
+describe('TLS', () => {
+  it('trusts an installed certificate for its host, and no unknown one', async () => {
+    const authority = newAuthority('test authority');
+    const { privateKey, certificate } = newServer('127.0.0.1', authority);
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
+    const server = createTlsServer({ key, cert: pem(certificate) }, (_, response) => response.end('fine'));
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const brief = transport({ retry: { budget: 5, base: 1, longest: 1 } });
+    expect((await brief.request({ ...get(url), ca: pem(authority.certificate) })).body.toString()).toBe(
+      'fine',
+    );
+    const error = await failureOf(() => brief.request(get(url)));
+    expect(error.code).toBe('service-unreachable');
+    expect(error.message).toMatch(/certificate|CERT|ISSUER/i);
+  });
+});
+
+describe('connections', () => {
+  it('are used again, and not more than 24 at a time to one host', async () => {
+    let open = 0;
+    let most = 0;
+    const sockets = new Set<unknown>();
+    const server = await opened(
+      serve(async (request, response) => {
+        sockets.add(request.socket);
+        most = Math.max(most, ++open);
+        await new Promise(setImmediate);
+        open--;
+        response.end();
+      }),
+    );
+    const shared = transport();
+    await Promise.all(Array.from({ length: 100 }, () => shared.request(get(new URL(server.url)))));
+    expect(most).toBeLessThanOrEqual(24);
+    expect(sockets.size).toBeLessThanOrEqual(24);
+  });
+
+  it('say who we are', async () => {
+    const { seen, url } = await answering(fine);
+    const named = new Transport({ userAgent: 'manifold/1.2.3' });
+    onTestFinished(() => named.close());
+    await named.request(get(url));
+    expect(seen[0]?.headers['user-agent']).toBe('manifold/1.2.3');
+  });
+});

@@ -1,0 +1,150 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { type Handler, serve } from '../../lab/parts/http.ts';
+import { answering, fine, get, reset, status } from '../servers/answering.ts';
+import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
+
+describe('a request that fails for a passing reason', () => {
+  it.each([408, 425, 429, 500, 502, 503, 504])('is repeated after status %d', async code => {
+    const { seen, url } = await answering(status(code), status(code), fine);
+    const response = await transport().request(get(url));
+    expect(response.body.toString()).toBe('fine');
+    expect(seen).toHaveLength(3);
+  });
+
+  it.each([
+    ['seconds', '0'],
+    ['a date', new Date(0).toUTCString()],
+  ])('is repeated when the server says when, in %s', async (_, value) => {
+    const { seen, url } = await answering(status(429, { 'retry-after': value }), fine);
+    expect((await transport().request(get(url))).status).toBe(200);
+    expect(seen).toHaveLength(2);
+  });
+
+  it.each([
+    ['seconds', '60'],
+    ['a date', new Date(Date.now() + 60_000).toUTCString()],
+  ])('is not repeated when the server wants a longer wait than the budget, in %s', async (_, value) => {
+    const { seen, url } = await answering(status(429, { 'retry-after': value }), fine);
+    expect((await transport().request(get(url))).status).toBe(429);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('is repeated after a 403 that is a rate limit', async () => {
+    const { seen, url } = await answering(status(403, {}, '{"message":"secondary rate limit"}'), fine);
+    expect((await transport().request(get(url))).status).toBe(200);
+    expect(seen).toHaveLength(2);
+  });
+
+  it.each([400, 401, 403, 404, 409, 501])('is told from status %d, which is not repeated', async code => {
+    const { seen, url } = await answering(status(code, {}, 'denied'), fine);
+    const response = await transport().request(get(url));
+    expect([response.status, response.body.toString()]).toEqual([code, 'denied']);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('is repeated for an answer that the caller takes for passing', async () => {
+    const { seen, url } = await answering(status(404), fine);
+    const response = await transport().request({
+      ...get(url),
+      alsoTransient: answer => answer.status === 404,
+    });
+    expect(response.status).toBe(200);
+    expect(seen).toHaveLength(2);
+  });
+
+  it('is repeated with its body and headers', async () => {
+    const bodies: string[] = [];
+    const keep = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      let body = '';
+      for await (const chunk of request) body += chunk;
+      bodies.push(`${request.headers['content-length']} ${request.headers['x-name']} ${body}`);
+      response.writeHead(bodies.length < 3 ? 503 : 201).end();
+    };
+    const server = await opened(serve(keep));
+    const body = Buffer.from('größe');
+    const headers = { 'x-name': 'value' };
+    const response = await transport().request({ method: 'POST', url: new URL(server.url), headers, body });
+    expect(response.status).toBe(201);
+    expect(bodies).toEqual(Array(3).fill('7 value größe'));
+  });
+
+  it('is repeated after a broken connection', async () => {
+    const { seen, url } = await answering(reset, reset, fine);
+    expect((await transport().request(get(url))).body.toString()).toBe('fine');
+    expect(seen).toHaveLength(3);
+  });
+
+  it('is repeated after an answer that ends early, with or without a length', async () => {
+    const short: Handler = (_, response) => {
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('only this', () => response.destroy());
+    };
+    const chunked: Handler = (_, response) => {
+      response.write('only this', () => response.destroy());
+    };
+    const { seen, url } = await answering(short, chunked, fine);
+    expect((await transport().request(get(url))).body.toString()).toBe('fine');
+    expect(seen).toHaveLength(3);
+  });
+
+  it('is repeated after silence, before the answer and in the middle of it', async () => {
+    const silent: Handler = () => {};
+    const stuck: Handler = (_, response) => {
+      response.write('and then');
+    };
+    const { seen, url } = await answering(silent, stuck, fine);
+    const patient = transport({ idleTimeout: 30, retry: { ...FAST, budget: 5000 } });
+    expect((await patient.request(get(url))).body.toString()).toBe('fine');
+    expect(seen).toHaveLength(3);
+  });
+
+  it('is told to the log each time, without the query, which may hold a signature', async () => {
+    const messages: string[] = [];
+    const { url, origin } = await answering(status(503), reset, fine);
+    await transport({ onRetry: message => messages.push(message) }).request(get(url));
+    expect(messages).toHaveLength(2);
+    expect(messages[0]).toMatch(new RegExp(`^GET ${origin}/path: status 503; trying again in 0\\.0 s$`));
+    expect(messages[1]).toContain('ECONNRESET');
+    expect(messages.join()).not.toContain('secret');
+  });
+});
+
+describe('the end of the budget', () => {
+  it('brings the last answer', async () => {
+    const { seen, url } = await answering(status(503, {}, 'busy'));
+    const response = await transport({ retry: { budget: 20, base: 1, longest: 2 } }).request(get(url));
+    expect([response.status, response.body.toString()]).toEqual([503, 'busy']);
+    expect(seen.length).toBeGreaterThan(1);
+  });
+
+  it('without any answer is an error that says what was tried and why it failed', async () => {
+    const { url } = await answering(reset);
+    const error = await failureOf(() =>
+      transport({ retry: { budget: 20, base: 1, longest: 2 } }).request(get(url)),
+    );
+    expect(error.code).toBe('service-unreachable');
+    expect(error.message).toMatch(
+      /^GET http:\/\/127\.0\.0\.1:\d+\/path got no answer, tried \d+ times in .* s: .*ECONNRESET/,
+    );
+    expect(error.message).not.toContain('secret');
+    expect(error.hint).toContain(url.host);
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it('of nothing still allows one try', async () => {
+    const { seen, url } = await answering(status(503));
+    await transport({ retry: { budget: 0, base: 1, longest: 1 } }).request(get(url));
+    expect(seen).toHaveLength(1);
+  });
+
+  it('names who refuses the connection', async () => {
+    const server = await serve(() => {});
+    await server.close();
+    const url = new URL(server.url.replace('127.0.0.1', 'localhost'));
+    const error = await failureOf(() =>
+      transport({ retry: { budget: 5, base: 1, longest: 1 } }).request(get(url)),
+    );
+    expect(error.message).toContain('ECONNREFUSED');
+  });
+});

@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ManifoldError } from '../../src/errors.ts';
+import {
+  comparePlatforms,
+  formatPlatform,
+  normalisePlatform,
+  parsePlatform,
+  samePlatform,
+} from '../../src/oci/platform.ts';
+import { anyText } from '../servers/arbitraries.ts';
+import { failureOf } from '../servers/clients.ts';
+
+const part = fc.stringMatching(/^[a-z0-9_]{1,8}$/);
+const special = fc.constantFrom(
+  'constructor',
+  '__proto__',
+  'x86-64',
+  'x86_64',
+  'arm',
+  'armhf',
+  'linux',
+  'v8',
+  '8',
+);
+const anyPart = fc.oneof(part, special);
+const written = fc
+  .tuple(anyPart, anyPart, fc.option(anyPart, { nil: undefined }))
+  .map(parts => parts.filter(value => value !== undefined).join('/'));
+
+describe('a platform', () => {
+  it.each([
+    ['linux/amd64', 'linux/amd64'],
+    ['linux/x86_64', 'linux/amd64'],
+    ['linux/x86-64', 'linux/amd64'],
+    ['linux/amd64/v1', 'linux/amd64'],
+    ['linux/amd64/v3', 'linux/amd64/v3'],
+    ['linux/amd64/3', 'linux/amd64/v3'],
+    ['linux/aarch64', 'linux/arm64'],
+    ['linux/arm64/v8', 'linux/arm64'],
+    ['linux/arm64/8', 'linux/arm64'],
+    ['linux/arm64/v9', 'linux/arm64/v9'],
+    ['linux/arm', 'linux/arm/v7'],
+    ['linux/armhf', 'linux/arm/v7'],
+    ['linux/armel', 'linux/arm/v6'],
+    ['linux/arm/v5', 'linux/arm/v5'],
+    ['linux/arm/7', 'linux/arm/v7'],
+    ['linux/i386', 'linux/386'],
+    ['macos/arm64', 'darwin/arm64'],
+    ['windows/amd64', 'windows/amd64'],
+    ['Linux/ARM64', 'linux/arm64'],
+    [' linux/s390x ', 'linux/s390x'],
+    ['arm64', 'linux/arm64'],
+    ['aarch64', 'linux/arm64'],
+    ['x86-64', 'linux/amd64'],
+  ])('written as %j is %s', (text, expected) => {
+    expect(formatPlatform(parsePlatform(text))).toBe(expected);
+  });
+
+  it.each([
+    '',
+    'linux',
+    'sparc',
+    'linux/',
+    '/amd64',
+    'linux/amd64/',
+    'linux/amd64/v1/x',
+    'amd64/linux',
+    'linux amd64',
+    'li-nux/amd64',
+    'linux/a.b',
+    'linux,amd64',
+  ])('%j is refused', async text => {
+    const error = await failureOf(() => parsePlatform(text));
+    expect(error.code).toBe('invalid-platform');
+    expect(error.hint).toContain('linux/arm/v7');
+  });
+
+  it('has one way to be written, and reads back from it', () => {
+    fc.assert(
+      fc.property(written, text => {
+        let platform: ReturnType<typeof parsePlatform>;
+        try {
+          platform = parsePlatform(text);
+        } catch (error) {
+          expect((error as ManifoldError).code).toBe('invalid-platform');
+          return;
+        }
+        expect(parsePlatform(formatPlatform(platform))).toEqual(platform);
+        expect(normalisePlatform(platform)).toEqual(platform);
+        // Letters, digits and underscores: record names separate the parts by hyphens.
+        expect(formatPlatform(platform)).toMatch(/^[a-z0-9_]+\/[a-z0-9_]+(\/[a-z0-9_]+)?$/);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is parsed or refused with a ManifoldError, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), anyText), text => {
+        try {
+          parsePlatform(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ManifoldError);
+        }
+      }),
+    );
+  });
+
+  it.each(['constructor/amd64', '__proto__/amd64', 'linux/constructor'])('%j is only a name', text => {
+    expect(formatPlatform(parsePlatform(text))).toBe(text);
+  });
+
+  it('of a config is the same as that of a label written differently', () => {
+    const config = { os: 'linux', architecture: 'arm64', variant: 'v8' };
+    expect(samePlatform(normalisePlatform(config), parsePlatform('linux/aarch64'))).toBe(true);
+    expect(samePlatform(normalisePlatform(config), parsePlatform('linux/arm'))).toBe(false);
+    expect(normalisePlatform({ os: 'linux', architecture: 'amd64', variant: '' })).toEqual(
+      parsePlatform('amd64'),
+    );
+  });
+
+  it('has its place in one order, the two that nearly everybody runs first', () => {
+    const texts = ['linux/s390x', 'linux/arm/v7', 'linux/arm64', 'darwin/arm64', 'linux/amd64', 'linux/386'];
+    const sorted = texts.map(parsePlatform).sort(comparePlatforms).map(formatPlatform);
+    const rest = ['darwin/arm64', 'linux/386', 'linux/arm/v7', 'linux/s390x'];
+    expect(sorted).toEqual(['linux/amd64', 'linux/arm64', ...rest]);
+  });
+});

@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import { sendJson } from '../../lab/parts/http.ts';
+import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
+import type { Digest } from '../../src/oci/digest.ts';
+import { createIndexImage } from '../../src/publish/index-image.ts';
+import { signEverywhere } from '../../src/publish/sign.ts';
+import { Keyless } from '../../src/sign/keyless.ts';
+import { chooseServices } from '../../src/sign/services.ts';
+import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
+import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
+import { pushImage, recordOf } from '../servers/images.ts';
+import { type RegistryOptions, startRegistry } from '../servers/registry.ts';
+import { startSigstore } from '../servers/sigstore.ts';
+
+/** Registries with an image of two platforms, pushed by digest, and a Sigstore to sign it. */
+async function setUp(...kinds: RegistryOptions[]) {
+  const registries = await Promise.all(kinds.map(kind => opened(startRegistry(kind))));
+  const push = (architecture: string) =>
+    registries.map(registry => pushImage(registry.repository('acme/app'), { architecture }))[0];
+  const records = [push('amd64'), push('arm64')].map((image, number) =>
+    recordOf(image?.root as never, number === 0 ? 'linux/amd64' : 'linux/arm64'),
+  );
+  const clients = registries.map(registry => clientOf(registry));
+  const image = await createIndexImage(records, clients, 'https://github.com');
+  await Promise.all(clients.map(client => client.putManifest(image.content)));
+  const [issuer, sigstore] = await Promise.all([opened(startOidcIssuer()), opened(startSigstore())]);
+  const keylessOf = (claims = {}, retry = FAST) =>
+    new Keyless({
+      env: issuer.jobEnvironment(claims),
+      services: chooseServices(sigstore.config, new Date()),
+      transport: transport({ retry }),
+      onSecret: () => {},
+    });
+  const verifier = new BundleVerifier(sigstore.root);
+  const manifests = [
+    ...image.images
+      .flatMap(({ image: child, attestations }) => [child, ...attestations])
+      .map(({ digest }) => digest),
+  ];
+  const sign = async (retry = FAST, keyless = keylessOf()) =>
+    signEverywhere(image, clients, { keyless, verifier, retry });
+  const identities = async (position: number, digest: Digest) =>
+    (await searchSignatures(clients[position] as (typeof clients)[0], digest, verifier)).valid;
+  return { registries, clients, image, manifests, issuer, sigstore, verifier, keylessOf, sign, identities };
+}
+
+describe.each([
+  ['the referrers API', { referrers: 'api' }],
+  ['the fallback tag', {}],
+] as const)('signing an image in a registry with %s', (_name, kind) => {
+  it('signs the index and every manifest in it, so that a consumer finds it', async () => {
+    const { image, manifests, issuer, sign, identities } = await setUp(kind);
+    const report = await sign();
+    const name = 'https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main';
+    expect(report).toEqual({ identity: { name, issuer: issuer.url }, manifests: 5, attached: 5 });
+    for (const digest of [...manifests, image.content.digest]) {
+      expect(await identities(0, digest)).toEqual([{ name, issuer: issuer.url }]);
+    }
+  });
+
+  it('a second time signs nothing twice', async () => {
+    const { registries, sigstore, sign, image, identities } = await setUp(kind);
+    await sign();
+    const [pushes, asked] = [registries[0]?.count('PUT', /./), sigstore.log.length];
+    expect((await sign()).attached).toBe(0);
+    expect(registries[0]?.count('PUT', /./)).toBe(pushes);
+    // Neither a certificate nor an entry in the log.
+    expect(sigstore.log).toHaveLength(asked);
+    expect(await identities(0, image.content.digest)).toHaveLength(1);
+  });
+
+  it('by another identity adds its own signature', async () => {
+    const { sign, keylessOf, image, identities } = await setUp(kind);
+    await sign();
+    const other = { job_workflow_ref: 'acme/widget/.github/workflows/other.yml@refs/heads/main' };
+    expect((await sign(FAST, keylessOf(other))).attached).toBe(5);
+    expect((await identities(0, image.content.digest)).map(({ name }) => name).sort()).toEqual([
+      'https://github.com/acme/widget/.github/workflows/other.yml@refs/heads/main',
+      'https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main',
+    ]);
+  });
+
+  it('goes on where an earlier try ended', async () => {
+    const { registries, image, sign, identities } = await setUp(kind);
+    const contents = registries[0]?.repository('acme/app');
+    registries[0]?.on({
+      method: 'PUT',
+      path: /manifests/,
+      times: 1,
+      answer: (_, response) => sendJson(response, 403, {}),
+    });
+    await failureOf(() => sign());
+    expect([...(contents?.tags.keys() ?? [])].filter(tag => !tag.startsWith('sha256-'))).toEqual([]);
+    const { attached } = await sign();
+    expect(attached).toBeGreaterThan(0);
+    expect(await identities(0, image.content.digest)).toHaveLength(1);
+  });
+});
+
+describe('signing an image', () => {
+  it('puts the same signatures into every registry', async () => {
+    const { sigstore, image, sign, identities } = await setUp({ referrers: 'api' }, {});
+    expect(await sign()).toMatchObject({ manifests: 5, attached: 10 });
+    expect(sigstore.log.filter(path => path.includes('entries'))).toHaveLength(5);
+    expect(await identities(0, image.content.digest)).toEqual(await identities(1, image.content.digest));
+  });
+
+  it('attaches to the index last: whoever sees its signature finds all others', async () => {
+    const { registries, image, sign } = await setUp({ referrers: 'api' });
+    await sign();
+    const subjects = registries[0]?.log
+      .filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/'))
+      .map(({ body }) => JSON.parse(body.toString()).subject?.digest)
+      .filter(Boolean);
+    expect(subjects).toHaveLength(5);
+    expect(subjects?.indexOf(image.content.digest)).toBe(4);
+  });
+
+  it('finds a signature that the registry lists late', async () => {
+    const { registries, sign, image } = await setUp({ referrers: 'api' });
+    let listings = 0;
+    const empty = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
+    registries[0]?.on({
+      path: new RegExp(`referrers/${image.content.digest}`),
+      answer: (_, response) => void (++listings < 4 && sendJson(response, 200, empty)),
+    });
+    expect((await sign()).attached).toBe(5);
+    expect(listings).toBe(4);
+  });
+
+  it('that the registry never lists is an error', async () => {
+    const { registries, sign } = await setUp({ referrers: 'api' });
+    const empty = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
+    registries[0]?.on({ path: /referrers/, answer: (_, response) => sendJson(response, 200, empty) });
+    const error = await failureOf(() => sign(SHORT));
+    expect(error.code).toBe('signature-unverified');
+    expect(error.message).toContain('does not list it');
+    expect(error.hint).toContain('No tag was moved');
+  });
+
+  it('whose listing fails is an error and attaches nothing', async () => {
+    const { registries, sign } = await setUp({ referrers: 'api' });
+    registries[0]?.on({ path: /referrers/, answer: (_, response) => sendJson(response, 403, {}) });
+    const before = registries[0]?.count('PUT', /./);
+    expect((await failureOf(() => sign())).code).toBe('registry-forbidden');
+    expect(registries[0]?.count('PUT', /./)).toBe(before);
+  });
+
+  it('with a signing config and a trusted root of different Sigstores attaches nothing', async () => {
+    const { registries, clients, image, keylessOf } = await setUp({ referrers: 'api' });
+    const other = await opened(startSigstore());
+    const before = registries[0]?.count('PUT', /./);
+    const options = { keyless: keylessOf(), verifier: new BundleVerifier(other.root), retry: FAST };
+    const error = await failureOf(() => signEverywhere(image, clients, options));
+    expect(error.code).toBe('signature-unverified');
+    expect(error.hint).toContain('trusted-root');
+    expect(registries[0]?.count('PUT', /./)).toBe(before);
+  });
+
+  it('with Rekor down is an error and attaches nothing', async () => {
+    const { registries, sigstore, sign, keylessOf } = await setUp({ referrers: 'api' });
+    sigstore.on('/api/v1/log/entries', (_, response) => sendJson(response, 500, { message: 'down' }));
+    const before = registries[0]?.count('PUT', /./);
+    const error = await failureOf(() => sign(FAST, keylessOf({}, SHORT)));
+    expect(error.code).toBe('signing-failed');
+    expect(registries[0]?.count('PUT', /./)).toBe(before);
+  });
+});

@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ManifoldError } from '../../src/errors.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import { formatRecordName, isRecordName, parseComponent, parseRecordName } from '../../src/records/name.ts';
+import { failureOf } from '../servers/clients.ts';
+
+const component = fc
+  .oneof(
+    fc.stringMatching(/^[a-z0-9]+([._-]+[a-z0-9]+){0,3}$/),
+    // What makes a name look like another one.
+    fc.constantFrom(
+      'app',
+      'app-api',
+      'app.api',
+      'app.linux-arm64',
+      'app.linux-arm64.1',
+      'linux-amd64',
+      'manifold-build.app',
+      '1',
+      'a.1',
+    ),
+  )
+  .filter(text => text.length <= 100);
+const platform = fc
+  .oneof(
+    fc.constantFrom(
+      'linux/amd64',
+      'linux/arm64',
+      'linux/arm/v7',
+      'linux/arm/v6',
+      'linux/amd64/v3',
+      'windows/amd64',
+      'darwin/arm64',
+      'linux/x86-64',
+    ),
+    fc
+      .tuple(fc.stringMatching(/^[a-z0-9_]{1,6}$/), fc.stringMatching(/^[a-z0-9_]{1,6}$/))
+      .map(parts => parts.join('/')),
+  )
+  .map(text => {
+    try {
+      return parsePlatform(text);
+    } catch {
+      return parsePlatform('linux/amd64');
+    }
+  });
+const attempt = fc.integer({ min: 1, max: 999_999_999 });
+const name = fc.record({ component, platform, attempt });
+
+describe('the name of a record', () => {
+  it('gives back exactly what went in, for every component, platform and attempt', () => {
+    fc.assert(
+      fc.property(name, read => {
+        const written = formatRecordName(read);
+        expect(isRecordName(written)).toBe(true);
+        expect(parseRecordName(written)).toEqual(read);
+        // Characters that an artifact's name may not have.
+        expect(written).not.toMatch(/[":<>|*?\r\n\\/]/);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is different for whatever is different', () => {
+    fc.assert(
+      fc.property(name, name, (one, other) => {
+        fc.pre(JSON.stringify(one) !== JSON.stringify(other));
+        expect(formatRecordName(one)).not.toBe(formatRecordName(other));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('keeps apart components of which one begins like another', () => {
+    const names = ['app', 'app-api', 'app.api', 'app.linux-amd64.1'].map(text =>
+      formatRecordName({ component: text, platform: parsePlatform('linux/amd64'), attempt: 1 }),
+    );
+    expect(names.map(text => parseRecordName(text).component)).toEqual([
+      'app',
+      'app-api',
+      'app.api',
+      'app.linux-amd64.1',
+    ]);
+  });
+
+  it('looks as the documentation says', () => {
+    const written = formatRecordName({
+      component: 'app',
+      platform: parsePlatform('linux/arm/v7'),
+      attempt: 2,
+    });
+    expect(written).toBe('manifold-build.app.linux-arm-v7.2');
+  });
+
+  it.each([
+    'digests-linux-amd64',
+    'manifold-build',
+    'manifold-plan.app.1',
+    'MANIFOLD-BUILD.app.linux-amd64.1',
+    'x-manifold-build.a.linux-amd64.1',
+  ])('%j is none of ours', text => {
+    expect(isRecordName(text)).toBe(false);
+  });
+
+  it.each([
+    'manifold-build.',
+    'manifold-build.app',
+    'manifold-build.app.linux-amd64',
+    'manifold-build.app.linux-amd64.0',
+    'manifold-build.app.linux-amd64.01',
+    'manifold-build.app.linux-amd64.-1',
+    'manifold-build.app.linux-amd64.1.json',
+    'manifold-build.app.linux.1',
+    'manifold-build.app.linux-aarch64.1',
+    'manifold-build.app.linux-arm64-v8.1',
+    'manifold-build.app.linux-amd64-v1-x.1',
+    'manifold-build..linux-amd64.1',
+    'manifold-build.App.linux-amd64.1',
+    'manifold-build.app-.linux-amd64.1',
+    'manifold-build.app.linux-amd64.1\n',
+    'manifold-build.app.linux-amd64.1234567890',
+  ])('%j begins like ours and is refused', async text => {
+    const error = await failureOf(() => parseRecordName(text));
+    expect(error.code).toBe('invalid-record');
+  });
+
+  it('is parsed or refused with a ManifoldError, and never normalised on the way', () => {
+    const nearly = fc
+      .string({ unit: fc.constantFrom(...'ab1.-_/A'), maxLength: 20 })
+      .map(text => `manifold-build.${text}`);
+    const swapped = fc.tuple(
+      component,
+      fc.constantFrom('linux-arm', 'arm64', 'linux-x86_64', 'amd64-linux', 'linux-8'),
+      attempt,
+    );
+    const looksLike = swapped.map(parts => `manifold-build.${parts.join('.')}`);
+    fc.assert(
+      fc.property(fc.oneof(nearly, looksLike), text => {
+        try {
+          expect(formatRecordName(parseRecordName(text))).toBe(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ManifoldError);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('that is illegible names the artifact, also where its platform is what is wrong', async () => {
+    for (const text of ['manifold-build.app.amd64-linux.1', 'manifold-build.x.1']) {
+      const error = await failureOf(() => parseRecordName(text));
+      expect(error.code).toBe('invalid-record');
+      expect(error.message).toContain(text);
+    }
+  });
+});
+
+describe('the name of a component', () => {
+  it.each(['app', 'my-app', 'my.app', 'my_app', 'a__b', '0', 'a'.repeat(100)])('%j is legal', text => {
+    expect(parseComponent(text)).toBe(text);
+  });
+
+  it.each(['', 'App', 'a/b', '.a', 'a.', '-a', 'a b', 'ä', 'a\n', 'a'.repeat(101)])(
+    '%j is refused',
+    async text => {
+      expect((await failureOf(() => parseComponent(text))).code).toBe('invalid-input');
+    },
+  );
+});

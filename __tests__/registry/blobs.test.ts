@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
+import { serve } from '../../lab/parts/http.ts';
+import { clientOf, failureOf, opened } from '../servers/clients.ts';
+import { type Answer, sha256 } from '../servers/registry.ts';
+
+import { answer, setUp } from '../servers/repository.ts';
+
+describe('reading a blob', () => {
+  it('gives its bytes', async () => {
+    const { client, image } = await setUp();
+    expect(await client.getBlob(image.config.descriptor)).toEqual(image.config.bytes);
+  });
+
+  it.each([
+    ['shorter', '{}'],
+    ['other', 'x'.repeat(60)],
+  ])('refuses %s bytes than its descriptor names', async (_, body) => {
+    const { contents, client, image } = await setUp();
+    const { digest, size } = image.config.descriptor;
+    contents.blobs.set(digest, Buffer.from(body.slice(0, size)));
+    expect((await failureOf(() => client.getBlob({ digest, size }))).code).toBe('digest-mismatch');
+  });
+
+  it('refuses one that is longer than its descriptor says, although its digest is right', async () => {
+    const { client, image } = await setUp();
+    const { digest, size } = image.config.descriptor;
+    await failureOf(() => client.getBlob({ digest, size: size - 1 }));
+    expect((await failureOf(() => client.getBlob({ digest, size: size + 1 }))).code).toBe('digest-mismatch');
+  });
+
+  it('follows the registry to its storage, without the token', async () => {
+    const { registry, client, image } = await setUp();
+    const storage = await opened(
+      serve((request, response) => void response.end(request.headers.authorization ?? image.config.bytes)),
+    );
+    const redirect: Answer = (_, response) =>
+      void response.writeHead(307, { location: `${storage.url}/blob` }).end();
+    registry.on({ path: /blobs/, answer: redirect });
+    expect(await client.getBlob(image.config.descriptor)).toEqual(image.config.bytes);
+  });
+
+  it('that breaks off is repeated', async () => {
+    const { registry, image } = await setUp();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    proxy.fail({ path: /blobs/, on: 1, action: { truncate: 5 } });
+    expect(await clientOf(proxy).getBlob(image.config.descriptor)).toEqual(image.config.bytes);
+    expect(proxy.log).toHaveLength(2);
+  });
+});
+
+describe('uploading a blob', () => {
+  const bytes = Buffer.from('some bytes');
+
+  it('stores it once: what is there is not sent again', async () => {
+    const { registry, contents, client } = await setUp();
+    const descriptor = { digest: sha256(bytes), size: bytes.length };
+    expect(await client.putBlob(bytes)).toEqual(descriptor);
+    expect(contents.blobs.get(descriptor.digest)).toEqual(bytes);
+    expect(await client.putBlob(bytes)).toEqual(descriptor);
+    expect(registry.count('PUT', /./)).toBe(1);
+  });
+
+  it.each([
+    ['relative', (path: string) => path],
+    ['relative with its own query', (path: string) => `${path}?_state=a%2Bb%3D%26c&n=1`],
+    ['absolute', (path: string, host: string) => `http://${host}${path}`],
+    [
+      'absolute with its own query',
+      (path: string, host: string) => `http://${host}${path}?_state=a%2Bb%3D%26c&n=1`,
+    ],
+  ])('follows a location that is %s', async (_, location) => {
+    const options = {
+      location: (path: string, { headers }: { headers: { host?: string | undefined } }) =>
+        location(path, headers.host ?? ''),
+    };
+    const { registry, client, contents } = await setUp(options);
+    await client.putBlob(bytes);
+    expect(contents.blobs.get(sha256(bytes))).toEqual(bytes);
+    const sent = new URL(registry.log.at(-1)?.path ?? '', 'http://registry').searchParams;
+    expect(sent.get('digest')).toBe(sha256(bytes));
+    expect(sent.get('_state')).toBe(location('', '').includes('_state') ? 'a+b=&c' : null);
+  });
+
+  it.each([['before'], ['after']] as const)(
+    'succeeds when the connection breaks %s the registry has taken it',
+    async moment => {
+      const { registry, contents } = await setUp();
+      const proxy = await opened(startFaultProxy({ target: registry.url }));
+      proxy.fail({ method: 'PUT', on: 1, action: { reset: moment } });
+      await clientOf(proxy).putBlob(bytes);
+      expect(contents.blobs.get(sha256(bytes))).toEqual(bytes);
+    },
+  );
+
+  it('succeeds when the session is lost between its start and its end', async () => {
+    const { registry, contents, client } = await setUp();
+    registry.on({ method: 'PUT', times: 1, answer: answer(404, 'BLOB_UPLOAD_UNKNOWN') });
+    await client.putBlob(bytes);
+    expect(contents.blobs.get(sha256(bytes))).toEqual(bytes);
+  });
+
+  it.each([
+    ['POST', 'Starting an upload'],
+    ['PUT', 'Uploading the blob'],
+  ])('says what it was doing when %s is refused', async (method, doing) => {
+    const { registry, client } = await setUp();
+    registry.on({ method, answer: answer(403, 'DENIED') });
+    const error = await failureOf(() => client.putBlob(bytes));
+    expect(error.code).toBe('registry-forbidden');
+    expect(error.message).toContain(doing);
+  });
+
+  it('to a registry that opens a session without an address is an error', async () => {
+    const { registry, client } = await setUp();
+    registry.on({ method: 'POST', answer: (_, response) => void response.writeHead(202).end() });
+    expect((await failureOf(() => client.putBlob(bytes))).code).toBe('registry-refused');
+  });
+});

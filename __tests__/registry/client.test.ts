@@ -1,0 +1,192 @@
+import { describe, expect, it } from 'vitest';
+import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
+import { digestOf } from '../../src/oci/digest.ts';
+import { manifestContent } from '../../src/oci/manifest.ts';
+import { clientOf, failureOf, opened, SHORT } from '../servers/clients.ts';
+import { made, TYPES } from '../servers/images.ts';
+import { sha256 } from '../servers/registry.ts';
+
+import { answer, setUp } from '../servers/repository.ts';
+
+describe('reading a manifest', () => {
+  it('gives its bytes, type and digest, by digest and by tag', async () => {
+    const { contents, image, client } = await setUp();
+    const { bytes, descriptor } = image.root;
+    contents.tags.set('1.0', descriptor.digest);
+    const expected = { bytes, mediaType: TYPES.index, digest: descriptor.digest };
+    expect(await client.getManifest(descriptor.digest)).toEqual(expected);
+    expect(await client.getManifest('1.0')).toEqual(expected);
+  });
+
+  it('asks for all kinds of manifests and indexes', async () => {
+    const { registry, client } = await setUp();
+    await client.findManifest('1.0');
+    expect(registry.log[0]?.headers.accept?.split(', ')).toEqual(
+      expect.arrayContaining([TYPES.index, TYPES.manifest, TYPES.dockerManifest]),
+    );
+  });
+
+  it('takes the media type without its parameters', async () => {
+    const { registry, image, client } = await setUp();
+    const type = `${TYPES.index}; charset=utf-8`;
+    registry.on({
+      answer: (_, response) => void response.writeHead(200, { 'content-type': type }).end(image.root.bytes),
+    });
+    expect((await client.getManifest(image.root.descriptor.digest)).mediaType).toBe(TYPES.index);
+  });
+
+  it('refuses bytes of another digest, whatever the header says', async () => {
+    const { registry, image, client } = await setUp();
+    const { digest } = image.root.descriptor;
+    const headers = { 'docker-content-digest': digest, 'content-type': TYPES.index };
+    registry.on({ answer: (_, response) => void response.writeHead(200, headers).end('{"other":1}') });
+    const error = await failureOf(() => client.getManifest(digest));
+    expect(error.code).toBe('digest-mismatch');
+    expect(error.message).toContain(digest);
+    expect(error.message).toContain(sha256(Buffer.from('{"other":1}')));
+  });
+
+  it('refuses bytes of another digest where there is no header', async () => {
+    const { registry, image, client } = await setUp();
+    registry.on({ answer: (_, response) => void response.end('{"other":1}') });
+    const error = await failureOf(() => client.getManifest(image.root.descriptor.digest));
+    expect(error.code).toBe('digest-mismatch');
+  });
+
+  it('refuses a header that names another digest than the bytes have', async () => {
+    const { registry, contents, image, client } = await setUp();
+    contents.tags.set('1.0', image.root.descriptor.digest);
+    const headers = { 'docker-content-digest': `sha256:${'0'.repeat(64)}` };
+    registry.on({ answer: (_, response) => void response.writeHead(200, headers).end(image.root.bytes) });
+    expect((await failureOf(() => client.getManifest('1.0'))).code).toBe('digest-mismatch');
+  });
+
+  it('that is not there finds nothing, or says what that means', async () => {
+    const { client } = await setUp();
+    const digest = digestOf(Buffer.from('absent'));
+    expect(await client.findManifest(digest)).toBeUndefined();
+    const error = await failureOf(() => client.getManifest(digest));
+    expect(error.code).toBe('registry-not-found');
+    expect(error.message).toContain(`${client.name}@${digest}`);
+  });
+
+  it('that was pushed a moment ago is repeated until the registry shows it', async () => {
+    const { registry, image, client } = await setUp();
+    registry.on({ times: 3, answer: answer(404, 'MANIFEST_UNKNOWN') });
+    const { digest } = image.root.descriptor;
+    expect((await client.getManifest(digest, { justPushed: true })).digest).toBe(digest);
+    expect(registry.log).toHaveLength(4);
+  });
+
+  it('that was pushed some time ago is not repeated', async () => {
+    const { registry, image, client } = await setUp();
+    registry.on({ times: 1, answer: answer(404, 'MANIFEST_UNKNOWN') });
+    expect(await client.findManifest(image.root.descriptor.digest)).toBeUndefined();
+  });
+});
+
+describe('what a registry says no with', () => {
+  it.each([
+    [401, 'registry-unauthorized', 'docker/login-action'],
+    [403, 'registry-forbidden', 'packages: write'],
+    [429, 'registry-rate-limited', 'Wait'],
+    [500, 'registry-unavailable', 'later'],
+    [400, 'registry-refused', 'answer above'],
+  ])('%d is %s, with the remedy and its own words', async (status, code, remedy) => {
+    const { registry } = await setUp();
+    registry.on({ answer: answer(status, 'THE_CODE') });
+    const error = await failureOf(() => clientOf(registry, 'acme/app', SHORT).findManifest('1.0'));
+    expect(error.code).toBe(code);
+    expect(error.hint).toContain(remedy);
+    expect(error.message).toContain(`${status} THE_CODE: the_code`);
+    expect(error.message).toContain('/acme/app:1.0');
+  });
+
+  it('404 for a blob is registry-not-found', async () => {
+    const { client } = await setUp();
+    const error = await failureOf(() => client.getBlob({ digest: digestOf(Buffer.from('x')), size: 1 }));
+    expect(error.code).toBe('registry-not-found');
+  });
+
+  it('403 with the text of a rate limit is registry-rate-limited', async () => {
+    const { registry } = await setUp();
+    registry.on({ answer: (_, response) => void response.writeHead(403).end('secondary rate limit') });
+    const error = await failureOf(() => clientOf(registry, 'acme/app', SHORT).findManifest('1.0'));
+    expect(error.code).toBe('registry-rate-limited');
+    expect(registry.log.length).toBeGreaterThan(1);
+  });
+
+  it.each([
+    '<html>\n::error::injected</html>',
+    '{"errors":[]}',
+    '{"errors":"no"}',
+    'null',
+    '',
+    '{"errors":[{"code":null}]}',
+  ])('in the form %j is an error in one line too', async body => {
+    const { registry, client } = await setUp();
+    registry.on({ answer: (_, response) => void response.writeHead(400).end(body) });
+    const error = await failureOf(() => client.findManifest('1.0'));
+    expect(error.code).toBe('registry-refused');
+    expect(error.message).not.toContain('\n');
+  });
+});
+
+describe('pushing a manifest', () => {
+  it('stores it under its digest without a tag, or under a tag', async () => {
+    const { contents, client, image } = await setUp();
+    const index = made(TYPES.index, { schemaVersion: 2, manifests: [image.manifest.descriptor] });
+    const content = manifestContent(index.bytes, TYPES.index);
+    await client.putManifest(content);
+    expect(contents.manifests.get(content.digest)).toEqual({ bytes: index.bytes, mediaType: TYPES.index });
+    expect([...contents.tags]).toEqual([]);
+    await client.putManifest(content, '1.0');
+    expect([...contents.tags]).toEqual([['1.0', content.digest]]);
+  });
+
+  it('refuses a registry that stores it under another digest', async () => {
+    const { registry, client } = await setUp();
+    const headers = { 'docker-content-digest': `sha256:${'0'.repeat(64)}` };
+    registry.on({ method: 'PUT', answer: (_, response) => void response.writeHead(201, headers).end() });
+    const error = await failureOf(() => client.putManifest(manifestContent(Buffer.from('{}'), TYPES.index)));
+    expect(error.code).toBe('digest-mismatch');
+  });
+
+  it.each(['MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN'])(
+    'is repeated while the registry does not see its parts yet: %s',
+    async code => {
+      const { registry, client, image } = await setUp();
+      registry.on({ method: 'PUT', times: 2, answer: answer(code === 'BLOB_UNKNOWN' ? 400 : 404, code) });
+      const content = manifestContent(image.manifest.bytes, TYPES.manifest);
+      await client.putManifest(content);
+      expect(registry.count('PUT', /./)).toBe(3);
+    },
+  );
+
+  it('fails when its parts stay unknown', async () => {
+    const { registry } = await setUp();
+    const index = made(TYPES.index, {
+      schemaVersion: 2,
+      manifests: [made(TYPES.manifest, 'absent').descriptor],
+    });
+    const client = clientOf(registry, 'acme/app', SHORT);
+    const error = await failureOf(() => client.putManifest(manifestContent(index.bytes, TYPES.index)));
+    expect(error.code).toBe('registry-not-found');
+    expect(error.message).toContain('MANIFEST_BLOB_UNKNOWN');
+  });
+
+  it('that is refused for good is not repeated', async () => {
+    const { registry, client, image } = await setUp();
+    registry.on({ method: 'PUT', answer: answer(400, 'MANIFEST_INVALID') });
+    await failureOf(() => client.putManifest(manifestContent(image.manifest.bytes, TYPES.manifest)));
+    expect(registry.count('PUT', /./)).toBe(1);
+  });
+
+  it('succeeds when the connection breaks after the registry has taken it', async () => {
+    const { registry, contents, image } = await setUp();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    proxy.fail({ method: 'PUT', on: 1, action: { reset: 'after' } });
+    await clientOf(proxy).putManifest(manifestContent(image.manifest.bytes, TYPES.manifest), '1.0');
+    expect(contents.tags.get('1.0')).toBe(image.manifest.descriptor.digest);
+  });
+});

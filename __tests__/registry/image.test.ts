@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { sendJson } from '../../lab/parts/http.ts';
+import type { Digest } from '../../src/oci/digest.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import { readBuiltImage, readPredicateTypes } from '../../src/registry/image.ts';
+import { clientOf, failureOf, opened } from '../servers/clients.ts';
+import {
+  attestationDescriptor,
+  type Made,
+  made,
+  PROVENANCE,
+  pushImage,
+  storeManifest,
+  TYPES,
+} from '../servers/images.ts';
+import { startRegistry } from '../servers/registry.ts';
+
+async function setUp() {
+  const registry = await opened(startRegistry());
+  const contents = registry.repository('acme/app');
+  const client = clientOf(registry);
+  const read = (root: Made, platform: string) =>
+    readBuiltImage(client, root.descriptor.digest, parsePlatform(platform));
+  return { registry, contents, client, read };
+}
+
+/** An index as BuildKit writes it, of these children. */
+const indexOf = (manifests: object[]): Made =>
+  made(TYPES.index, { schemaVersion: 2, mediaType: TYPES.index, manifests });
+
+describe('what a build pushed', () => {
+  it('is read as index, manifest, config and attestations', async () => {
+    const { contents, client, read } = await setUp();
+    const pushed = pushImage(contents, { architecture: 'arm64', variant: 'v8' });
+    const { content, image } = await read(pushed.root, 'linux/arm64');
+    expect(content.digest).toBe(pushed.root.descriptor.digest);
+    expect(image.image).toMatchObject(pushed.manifest.descriptor);
+    expect(image.platform).toEqual({ os: 'linux', architecture: 'arm64' });
+    expect(image.config).toMatchObject({ architecture: 'arm64', variant: 'v8' });
+    expect(image.attestations.map(({ digest }) => digest)).toEqual([pushed.attestation?.descriptor.digest]);
+    expect(await readPredicateTypes(client, image)).toEqual([PROVENANCE]);
+  });
+
+  it('may be a bare manifest', async () => {
+    const { contents, client, read } = await setUp();
+    const pushed = pushImage(contents, { attested: false });
+    const { content, image } = await read(pushed.root, 'linux/amd64');
+    expect(content.digest).toBe(pushed.manifest.descriptor.digest);
+    expect(image.image).toEqual(pushed.manifest.descriptor);
+    expect(await readPredicateTypes(client, image)).toEqual([]);
+  });
+
+  it.each([
+    [{ architecture: 'amd64' }, 'linux/arm64'],
+    [{ architecture: 'arm', variant: 'v6' }, 'linux/arm/v7'],
+    [{ architecture: 'amd64', variant: 'v3' }, 'linux/amd64'],
+    [{ os: 'windows', architecture: 'amd64' }, 'linux/amd64'],
+  ])('for %j is no image of %s: both are named, and what may be the reason', async (options, expected) => {
+    const { contents, read } = await setUp();
+    const { root } = pushImage(contents, options);
+    const error = await failureOf(() => read(root, expected));
+    expect(error.code).toBe('wrong-architecture');
+    expect(error.message).toContain(expected);
+    expect(error.message).toContain(options.architecture);
+    expect(error.hint).toContain('--platform');
+  });
+
+  it('is judged by the config and not by what the index says of it', async () => {
+    const { contents, read } = await setUp();
+    const { manifest } = pushImage(contents, { architecture: 'amd64' });
+    const liar = indexOf([{ ...manifest.descriptor, platform: { os: 'linux', architecture: 'arm64' } }]);
+    storeManifest(contents, liar);
+    expect((await failureOf(() => read(liar, 'linux/arm64'))).code).toBe('wrong-architecture');
+  });
+
+  it.each([[0], [2]])('with %d images is refused', async count => {
+    const { contents, read } = await setUp();
+    const all = ['amd64', 'arm64'].map(
+      architecture => pushImage(contents, { architecture }).manifest.descriptor,
+    );
+    const index = indexOf(all.slice(0, count));
+    storeManifest(contents, index);
+    const error = await failureOf(() => read(index, 'linux/amd64'));
+    expect(error.code).toBe('invalid-document');
+    expect(error.message).toContain(`${count} images`);
+  });
+
+  it('with an attestation about another image is refused', async () => {
+    const { contents, read } = await setUp();
+    const one = pushImage(contents, { architecture: 'amd64' });
+    const other = pushImage(contents, { architecture: 'arm64' });
+    const stray = attestationDescriptor(
+      other.attestation?.descriptor as never,
+      other.manifest.descriptor.digest,
+    );
+    const index = indexOf([one.manifest.descriptor, stray]);
+    storeManifest(contents, index);
+    const error = await failureOf(() => read(index, 'linux/amd64'));
+    expect(error.code).toBe('invalid-document');
+    expect(error.message).toContain('another image');
+  });
+
+  it.each([
+    ['size', { size: 1 }],
+    ['media type', { mediaType: TYPES.dockerManifest }],
+  ])(
+    'whose index gives its image another %s is refused: the published index would say the same',
+    async (_, lie) => {
+      const { contents, read } = await setUp();
+      const { manifest } = pushImage(contents);
+      const index = indexOf([{ ...manifest.descriptor, ...lie }]);
+      storeManifest(contents, index);
+      await failureOf(() => read(index, 'linux/amd64'));
+    },
+  );
+
+  it('that is an artifact and no image is refused', async () => {
+    const { contents, read } = await setUp();
+    const config = made('application/vnd.oci.empty.v1+json', '{}');
+    contents.blobs.set(config.descriptor.digest, config.bytes);
+    const artifact = made(TYPES.manifest, {
+      schemaVersion: 2,
+      mediaType: TYPES.manifest,
+      config: config.descriptor,
+      layers: [],
+    });
+    storeManifest(contents, artifact);
+    const error = await failureOf(() => read(artifact, 'linux/amd64'));
+    expect(error.message).toContain('no image');
+  });
+
+  it('under an unknown media type is refused', async () => {
+    const { contents, read } = await setUp();
+    const odd = made('text/plain', '{}');
+    storeManifest(contents, odd);
+    const error = await failureOf(() => read(odd, 'linux/amd64'));
+    expect(error.code).toBe('invalid-document');
+    expect(error.message).toContain('text/plain');
+  });
+
+  it('that the registry shows late is waited for in all its parts', async () => {
+    const { registry, contents, client } = await setUp();
+    const { root, manifest, config } = pushImage(contents);
+    const digests: Digest[] = [root, manifest, config].map(({ descriptor }) => descriptor.digest);
+    for (const digest of digests) {
+      registry.on({
+        path: new RegExp(digest),
+        times: 1,
+        answer: (_, response) => sendJson(response, 404, {}),
+      });
+    }
+    const pushed = { justPushed: true };
+    const { image } = await readBuiltImage(
+      client,
+      root.descriptor.digest,
+      parsePlatform('linux/amd64'),
+      pushed,
+    );
+    expect(image.image.digest).toBe(manifest.descriptor.digest);
+  });
+});

@@ -1,0 +1,172 @@
+import { spawnSync } from 'node:child_process';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { manifestContent } from '../../src/oci/manifest.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import {
+  buildSummary,
+  code,
+  escapeMarkdown,
+  indexTree,
+  mergeSummary,
+  verifyCommand,
+} from '../../src/report/summary.ts';
+import { attestationDescriptor, made, recordOf, TYPES } from '../servers/images.ts';
+
+const IDENTITY = {
+  name: 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1',
+  issuer: 'https://token.actions.githubusercontent.com',
+};
+const INDEX = manifestContent(Buffer.from('{}'), TYPES.index);
+
+function image(platform: string) {
+  const { descriptor } = made(TYPES.manifest, platform);
+  const config = { os: 'linux', architecture: 'amd64' };
+  const attestation = attestationDescriptor(
+    made(TYPES.manifest, `${platform} attestation`).descriptor,
+    descriptor.digest,
+  );
+  return { platform: parsePlatform(platform), image: descriptor, config, attestations: [attestation] };
+}
+
+const SUMMARY = {
+  component: 'app',
+  repositories: ['ghcr.io/acme/app', 'quay.io/acme/app'],
+  index: INDEX,
+  images: [image('linux/amd64'), image('linux/arm64')],
+  tags: ['ghcr.io/acme/app:1.0', 'quay.io/acme/app:1.0'],
+  check: 'cosign verify this',
+};
+
+describe('text in Markdown', () => {
+  it('is never markup and never leaves its line', () => {
+    const marks = '\\`*_{}[]<>|#!~&';
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...marks, 'a', ' ', '\n', '\r') }), text => {
+        const escaped = escapeMarkdown(text);
+        expect(escaped).not.toMatch(/[\r\n]/);
+        expect(escaped.replace(/\\[\\`*_{}[\]<>|#!~&]/g, '')).toMatch(/^[a ]*$/);
+      }),
+    );
+  });
+
+  it('shows what it is: an entity is text too', () => {
+    expect(escapeMarkdown('a &lt; b')).toBe('a \\&lt; b');
+  });
+
+  it('as code ends where it ends, whatever backticks it holds', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('`', 'a', ' ', '\n') }), text => {
+        const fence = /^`+/.exec(code(`a${text}a`))?.[0] ?? '';
+        const inside = code(`a${text}a`).slice(fence.length, -fence.length);
+        expect(inside.match(/`+/g) ?? []).not.toContain(fence);
+        expect(inside).not.toContain('\n');
+      }),
+    );
+  });
+});
+
+describe('the page of a merge', () => {
+  it('shows the index as a table in the order of the index', () => {
+    const lines = mergeSummary(SUMMARY).split('\n');
+    expect(lines[0]).toBe('## app: 2 platforms, signed');
+    const rows = lines.filter(line => line.startsWith('|'));
+    expect(rows[0]).toBe('| Platform | Manifest | Attestations | Signed |');
+    expect(rows[2]).toBe(`| linux/amd64 | \`${SUMMARY.images[0]?.image.digest}\` | 1 | yes |`);
+    expect(rows[3]).toContain('linux/arm64');
+  });
+
+  it('names digest, repositories and tags, and the command that checks', () => {
+    const page = mergeSummary(SUMMARY);
+    expect(page).toContain(INDEX.digest);
+    for (const name of [...SUMMARY.repositories, ...SUMMARY.tags]) expect(page).toContain(`\`${name}\``);
+    expect(page).toContain('```sh\ncosign verify this\n```');
+  });
+
+  it('of an unsigned image says so and offers no check', () => {
+    const page = mergeSummary({ ...SUMMARY, images: [image('linux/amd64')], check: undefined });
+    expect(page).toContain('## app: 1 platform, not signed');
+    expect(page).toContain('| no |');
+    expect(page).not.toContain('cosign');
+  });
+});
+
+describe('the command that checks', () => {
+  it('reads as people write it', () => {
+    expect(verifyCommand(IDENTITY, 'ghcr.io/acme/app@sha256:0', undefined)).toBe(
+      [
+        'cosign verify \\',
+        `  --certificate-identity ${IDENTITY.name} \\`,
+        `  --certificate-oidc-issuer ${IDENTITY.issuer} \\`,
+        '  ghcr.io/acme/app@sha256:0',
+      ].join('\n'),
+    );
+  });
+
+  it('hands a shell exactly the identity, whatever stands in it', () => {
+    const hard = [
+      "it's",
+      '$(touch x)',
+      '`id`',
+      'a b',
+      '"',
+      '\\',
+      '*',
+      '!',
+      '~',
+      '#',
+      '&;|<>',
+      '$HOME',
+      '',
+      'ä',
+      "''",
+    ];
+    for (const name of hard) {
+      const command = verifyCommand({ name, issuer: `${name}i` }, 'image', `${name}r`).replace(
+        'cosign verify',
+        `printf '%s\\n' cosign`,
+      );
+      const { stdout } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+      expect(stdout).toBe(
+        [
+          'cosign',
+          '--trusted-root',
+          `${name}r`,
+          '--certificate-identity',
+          name,
+          '--certificate-oidc-issuer',
+          `${name}i`,
+          'image',
+          '',
+        ].join('\n'),
+      );
+    }
+  });
+});
+
+describe('the page of a build', () => {
+  it('shows every image with its digest, attestations, and how long it took', () => {
+    const record = recordOf(made(TYPES.index, 'x'), 'linux/arm/v7', { images: SUMMARY.repositories });
+    const page = buildSummary(record);
+    expect(page).toContain('## app: linux/arm/v7');
+    expect(page).toContain(
+      `| \`ghcr.io/acme/app\` | \`${record.digest}\` | \`https://slsa.dev/provenance/v1\` | natively in 90.5 s |`,
+    );
+    const builder = { ...record.builder, emulated: true };
+    expect(buildSummary({ ...record, attestations: [], builder })).toContain('| none | emulated in 90.5 s |');
+  });
+});
+
+describe('the tree of an index in the log', () => {
+  it('shows each image and below it its attestations', () => {
+    const lines = indexTree(INDEX, SUMMARY.images).split('\n');
+    expect(lines[0]).toBe(`index ${INDEX.digest}`);
+    expect(lines.slice(1).map(line => line.trim().split(/ +/)[0])).toEqual([
+      'linux/amd64',
+      'attestation',
+      'linux/arm64',
+      'attestation',
+    ]);
+    expect(lines[1]).toMatch(/sha256:[0-9a-f]{12}$/);
+  });
+});
