@@ -48,7 +48,8 @@ export function isInstalled(): boolean {
 /** @returns whether the packages are there now */
 export function install(): boolean {
   if (isInstalled()) return true;
-  const { status, error } = spawnSync('npm', ['ci'], {
+  // Warnings are about engines: npm may run under an older Node than the one that runs the packages.
+  const { status, error } = spawnSync('npm', ['ci', '--loglevel=error'], {
     cwd: root,
     stdio: 'inherit',
     env: {

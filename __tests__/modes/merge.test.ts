@@ -107,6 +107,14 @@ describe('a merge that cannot be complete moves no tag', () => {
     expect(registryOf(run).count('PUT', /./)).toBe(0);
   });
 
+  it('when the job may not ask for an identity token', async () => {
+    const run = await built();
+    const error = await failureOf(() => run.merge({}, 1, { ACTIONS_ID_TOKEN_REQUEST_URL: '' }));
+    expect(error.code).toBe('no-id-token');
+    expect(error.hint).toContain('id-token: write');
+    expect(registryOf(run).log).toEqual([]);
+  });
+
   it('when a job of the matrix left no record', async () => {
     const run = await startRun();
     await run.build('linux/amd64');

@@ -138,6 +138,30 @@ describe('signing an image', () => {
     expect(error.hint).toContain('No tag was moved');
   });
 
+  it('is not done because somebody else signed the same', async () => {
+    const { registries, sign, keylessOf } = await setUp({ referrers: 'api' });
+    await sign();
+    const before = new Set(registries[0]?.repository('acme/app').manifests.keys());
+    // From now on the registry lists only what was there.
+    registries[0]?.on({
+      path: /referrers/,
+      answer: (request, response) => {
+        const documents = [...(registries[0]?.repository('acme/app').manifests ?? [])].filter(([digest]) =>
+          before.has(digest),
+        );
+        const manifests = documents.flatMap(([digest, { bytes, mediaType }]) => {
+          const { subject, artifactType } = JSON.parse(bytes.toString());
+          return request.path.endsWith(String(subject?.digest))
+            ? [{ digest, mediaType, size: bytes.length, artifactType }]
+            : [];
+        });
+        sendJson(response, 200, { schemaVersion: 2, manifests });
+      },
+    });
+    const other = keylessOf({ job_workflow_ref: 'acme/widget/.github/workflows/other.yml@refs/heads/main' });
+    expect((await failureOf(() => sign(SHORT, other))).code).toBe('signature-unverified');
+  });
+
   it('whose listing fails is an error and attaches nothing', async () => {
     const { registries, sign } = await setUp({ referrers: 'api' });
     registries[0]?.on({ path: /referrers/, answer: (_, response) => sendJson(response, 403, {}) });

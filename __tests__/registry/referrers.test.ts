@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { sendJson } from '../../lab/parts/http.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { listReferrers, pushReferrer } from '../../src/registry/referrers.ts';
-import { clientOf, failureOf, SHORT } from '../servers/clients.ts';
+import { clientOf, failureOf, opened, SHORT } from '../servers/clients.ts';
 import { TYPES } from '../servers/images.ts';
 import { ARTIFACT, referrer, setUp } from '../servers/referrers.ts';
+import { startRegistry } from '../servers/registry.ts';
 
 describe('a registry with the referrers API', () => {
   it('lists what was pushed with a subject, and gets no fallback tag', async () => {
@@ -59,13 +60,15 @@ describe('a registry with the referrers API', () => {
 
   it('that continues on another host is an error: its pages are neither read nor left out', async () => {
     const { registry, subject, client } = await setUp({ referrers: 'api' });
-    const link = '<http://elsewhere.example/v2/acme/app/referrers/x>; rel="next"';
+    const elsewhere = await opened(startRegistry({ referrers: 'api' }));
+    const link = `<${elsewhere.url}/v2/acme/app/referrers/${subject.digest}>; rel="next"`;
     registry.on({
       path: /referrers/,
       answer: (_, response) =>
         sendJson(response, 200, { schemaVersion: 2, mediaType: TYPES.index, manifests: [] }, { link }),
     });
     await failureOf(() => listReferrers(client, subject.digest));
+    expect(elsewhere.log).toEqual([]);
   });
 
   it('without an end is an error', async () => {

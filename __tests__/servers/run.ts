@@ -91,7 +91,11 @@ export async function startRun(...kinds: RegistryOptions[]) {
   };
 
   /** The merge job, as the runner would run it. */
-  const mergeAll = async (inputs: Partial<MergeInputs> = {}, attempt = 1): Promise<Told> => {
+  const mergeAll = async (
+    inputs: Partial<MergeInputs> = {},
+    attempt = 1,
+    changes: NodeJS.ProcessEnv = {},
+  ): Promise<Told> => {
     asJob('merge', attempt);
     const { runner, told } = recordingRunner();
     const env = {
@@ -101,6 +105,7 @@ export async function startRun(...kinds: RegistryOptions[]) {
       GITHUB_SHA: ORIGIN.commit,
       GITHUB_RUN_ID: ORIGIN.runId,
       GITHUB_RUN_ATTEMPT: String(attempt),
+      ...changes,
     };
     const defaults: MergeInputs = {
       mode: 'merge',
