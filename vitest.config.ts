@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['__tests__/**/*.test.ts', 'lab/parts/**/*.test.ts', 'lab/tools/**/*.test.ts'],
+    // Half of them wait for sockets most of the time: two at once also on a small machine.
+    maxWorkers: 2,
     coverage: { provider: 'v8', include: ['src/**'] },
     // A test that waits for this machine's network or disk is not to fail because the machine is busy.
     testTimeout: 15_000,

@@ -30,6 +30,8 @@ export interface BuildInputs extends CommonInputs {
   readonly githubToken: string | undefined;
   /** How many jobs the matrix has; undefined where the runner does not tell. */
   readonly matrixSize: number | undefined;
+  /** The workflow file that defines the job, with its ref; undefined where the runner does not tell. */
+  readonly workflowRef: string | undefined;
   readonly retentionDays: number;
 }
 
@@ -95,6 +97,7 @@ function readBuildInputs(input: InputReader, common: CommonInputs): BuildInputs 
     provenance: input.optional('provenance'),
     githubToken: input.optional('github-token'),
     matrixSize: input.wholeNumber('matrix-size', 1, 100_000),
+    workflowRef: input.optional('workflow-ref'),
     retentionDays: input.wholeNumber('retention-days', 1, 90) ?? 1,
   };
 }

@@ -10,6 +10,9 @@ export interface RetryPolicy {
   readonly longest: number;
 }
 
+/** Registries show within seconds what they took: what is not there after this is not coming. Milliseconds. */
+export const LAG_BUDGET = 30_000;
+
 export const DEFAULT_RETRY: RetryPolicy = { budget: 120_000, base: 250, longest: 15_000 };
 
 /** What a single try came to: an answer, or the lack of one. */
@@ -22,7 +25,7 @@ export interface Outcome {
 
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
 // GHCR's secondary limit comes as 403 with such a text and often without Retry-After.
-const RATE_LIMIT_TEXT = /rate.?limit|too.?many.?requests|abuse detection|slow.?down/i;
+const RATE_LIMIT_TEXT = /\brate.?limit|too.?many.?requests|abuse detection|slow.?down/i;
 
 /** Tells a fault that may pass from one that will not change: an answer with a passing status, or none at all. */
 export function isTransient(outcome: Outcome): boolean {

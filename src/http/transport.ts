@@ -3,7 +3,14 @@ import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
 import { ManifoldError, messageOf, quote } from '../errors.ts';
-import { DEFAULT_RETRY, isTransient, nextDelay, type RetryPolicy } from './retry.ts';
+import {
+  DEFAULT_RETRY,
+  isTransient,
+  LAG_BUDGET,
+  nextDelay,
+  type Outcome,
+  type RetryPolicy,
+} from './retry.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -74,7 +81,12 @@ export class Transport {
         fault = error;
       }
       const retryAfter = response?.headers['retry-after'];
-      const delay = nextDelay(this.#retry, failures, performance.now() - start, retryAfter);
+      const delay = nextDelay(
+        this.#policyFor(request, response),
+        failures,
+        performance.now() - start,
+        retryAfter,
+      );
       if (delay === undefined) {
         if (response !== undefined) return response;
         throw unreachable(request, fault, failures, performance.now() - start);
@@ -93,6 +105,13 @@ export class Transport {
     this.#closed.abort();
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();
+  }
+
+  /** What only this request takes for passing is waited for a shorter time: it may as well be for good. */
+  #policyFor(request: HttpRequest, response: HttpResponse | undefined): RetryPolicy {
+    const lags =
+      response !== undefined && !isTransient(outcomeOf(response)) && request.alsoTransient?.(response);
+    return lags ? { ...this.#retry, budget: Math.min(this.#retry.budget, LAG_BUDGET) } : this.#retry;
   }
 
   async #follow(request: HttpRequest): Promise<HttpResponse> {
@@ -158,12 +177,15 @@ export class Transport {
 }
 
 function mayPass(request: HttpRequest, response: HttpResponse): boolean {
-  const outcome = {
+  return isTransient(outcomeOf(response)) || request.alsoTransient?.(response) === true;
+}
+
+function outcomeOf(response: HttpResponse): Outcome {
+  return {
     status: response.status,
     retryAfter: response.headers['retry-after'],
     text: response.status === 403 ? response.body.toString('utf8', 0, 2000) : '',
   };
-  return isTransient(outcome) || request.alsoTransient?.(response) === true;
 }
 
 /** Credentials belong to the origin that asked for them: they do not travel to another one (RFC 9110, 15.4). */

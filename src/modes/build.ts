@@ -105,7 +105,7 @@ function makeRecord(
   time: { started: Date; finished: Date },
 ): BuildRecord {
   const { content } = built;
-  const { repository, commit, ref, workflow, runId, runAttempt, job } = run;
+  const { repository, commit, ref, runId, runAttempt, job } = run;
   return {
     schemaVersion: 1,
     component: inputs.component,
@@ -119,7 +119,8 @@ function makeRecord(
       repository,
       commit,
       ref,
-      workflow,
+      // In a reusable workflow the job is defined by another file than the run.
+      workflow: inputs.workflowRef ?? run.workflow,
       runId,
       runAttempt,
       job,

@@ -25,6 +25,13 @@ export function parseDocument<Schema extends v.GenericSchema>(
   return checkDocument(schema, value, what, code);
 }
 
+/** Where the library says what it expects in signs. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  non_empty: 'something that is not empty',
+  iso_timestamp: 'a time as in 2026-01-31T12:00:00.000Z',
+  safe_integer: 'a whole number',
+};
+
 /** The same for a value that was parsed already. */
 export function checkDocument<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -38,7 +45,8 @@ export function checkDocument<Schema extends v.GenericSchema>(
   const field = v.getDotPath(issue);
   const where = field === null ? what : `${what}, field "${quote(field)}"`;
   // A check of our own says in its message what it expects.
-  const expected = issue.type === 'custom' ? issue.message : (issue.expected ?? 'a legal value');
+  const expected =
+    EXPECTED[issue.type] ?? (issue.type === 'custom' ? issue.message : (issue.expected ?? 'a legal value'));
   throw new ManifoldError(
     code,
     `${where}: expected ${expected}, found ${SECRET.has(code) ? 'something else' : quote(issue.received)}.`,

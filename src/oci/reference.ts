@@ -72,7 +72,8 @@ function splitName(name: string, whole: string): Repository {
   const first = slash < 0 ? '' : name.slice(0, slash);
   // The first part is a host if it cannot be the first part of a path on Docker Hub (as every client decides).
   const isHost = /[.:]/.test(first) || first === 'localhost' || /[A-Z]/.test(first);
-  const host = isHost ? first : 'docker.io';
+  // Hosts are the same however they are written (RFC 3986, section 3.2.2); logins and tokens are kept by them.
+  const host = isHost ? first.toLowerCase() : 'docker.io';
   const registry = DOCKER_HUB.has(host) ? 'docker.io' : host;
   let path = isHost ? name.slice(slash + 1) : name;
   if (registry === 'docker.io' && path !== '' && !path.includes('/')) path = `library/${path}`;

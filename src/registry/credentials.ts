@@ -13,7 +13,15 @@ export type Credential =
 
 const config = v.object({
   auths: v.optional(
-    v.record(v.string(), v.object({ auth: v.optional(v.string()), identitytoken: v.optional(v.string()) })),
+    v.record(
+      v.string(),
+      v.object({
+        auth: v.optional(v.string()),
+        username: v.optional(v.string()),
+        password: v.optional(v.string()),
+        identitytoken: v.optional(v.string()),
+      }),
+    ),
   ),
   credHelpers: v.optional(v.record(v.string(), v.string())),
   credsStore: v.optional(v.string()),
@@ -55,6 +63,9 @@ export class Credentials {
       const entry = file.auths?.[key];
       if (entry?.identitytoken) return { kind: 'refresh-token', token: entry.identitytoken };
       if (entry?.auth) return decodeAuth(entry.auth, registry);
+      if (entry?.username && entry.password) {
+        return { kind: 'password', username: entry.username, password: entry.password };
+      }
     }
     if (file.credsStore === undefined) return undefined;
     for (const key of keys) {
@@ -133,7 +144,8 @@ function runHelper(
   return new Promise((resolve, reject) => {
     const child = spawn(command, ['get'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
     let stdout = '';
-    child.stdout.on('data', chunk => {
+    child.stdout.setEncoding('utf8');
+    child.stdout.on('data', (chunk: string) => {
       stdout += chunk;
     });
     child.on('error', error => {

@@ -68,7 +68,7 @@ export function verifyCommand(
     ...(trustedRoot === undefined ? [] : [`  --trusted-root ${shellQuote(trustedRoot)} \\`]),
     `  --certificate-identity ${shellQuote(identity.name)} \\`,
     `  --certificate-oidc-issuer ${shellQuote(identity.issuer)} \\`,
-    `  ${reference}`,
+    `  ${shellQuote(reference)}`,
   ].join('\n');
 }
 

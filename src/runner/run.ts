@@ -7,6 +7,7 @@ export interface Run {
   readonly repository: string;
   readonly commit: string;
   readonly ref: string;
+  /** The workflow of the run, as file and ref where the runner tells it so, else by its name. */
   readonly workflow: string;
   readonly runId: string;
   readonly runAttempt: number;
@@ -27,7 +28,7 @@ export function readRun(env: NodeJS.ProcessEnv): Run {
     repository: required('GITHUB_REPOSITORY'),
     commit: required('GITHUB_SHA'),
     ref: env.GITHUB_REF ?? '',
-    workflow: env.GITHUB_WORKFLOW ?? '',
+    workflow: env.GITHUB_WORKFLOW_REF || env.GITHUB_WORKFLOW || '',
     runId: required('GITHUB_RUN_ID'),
     runAttempt: Number(env.GITHUB_RUN_ATTEMPT || 1),
     job: env.GITHUB_JOB ?? '',

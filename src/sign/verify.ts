@@ -116,6 +116,8 @@ function isSignature(referrer: Descriptor): boolean {
   return predicate === undefined || predicate === SIGNATURE_PREDICATE;
 }
 
+const LARGEST_BUNDLE = 1024 * 1024;
+
 async function readBundle(client: RepositoryClient, referrer: Descriptor, subject: Digest): Promise<Buffer> {
   const where = `${client.name}@${referrer.digest}`;
   const manifest = parseManifest(await client.getManifest(referrer.digest), where);
@@ -124,6 +126,13 @@ async function readBundle(client: RepositoryClient, referrer: Descriptor, subjec
     throw new ManifoldError(
       'signature-unverified',
       `${where} is listed as a signature of ${subject}, but does not refer to it.`,
+    );
+  }
+  // Whoever may push writes this size; a bundle has some ten thousand bytes.
+  if (layer.mediaType !== BUNDLE_TYPE || layer.size > LARGEST_BUNDLE) {
+    throw new ManifoldError(
+      'signature-unverified',
+      `${where} is listed as a signature, but holds no Sigstore bundle.`,
     );
   }
   return client.getBlob(layer);
