@@ -108,7 +108,7 @@ describe('a fault', () => {
     expect(isRateLimit({ status: 403, retryAfter: '60' })).toBe(true);
   });
 
-  it.each(['', 'denied: permission_denied: write_package', 'insufficient scope'])(
+  it.each(['', 'denied: permission_denied: write_package', 'insufficient scope', 'corporate limits'])(
     'of status 403 is a refusal when it says %j',
     text => {
       expect(isTransient({ status: 403, text })).toBe(false);

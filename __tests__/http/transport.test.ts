@@ -148,3 +148,33 @@ describe('the end of the budget', () => {
     expect(error.message).toContain('ECONNREFUSED');
   });
 });
+
+describe('what only the caller takes for passing', () => {
+  it('is not waited for as long as a fault of the server', async () => {
+    const lagging = { alsoTransient: () => true };
+    // The server wants 31 s; within a budget of minutes that is waited for only where a server is at fault.
+    const { seen, url } = await answering(status(404, { 'retry-after': '31' }), fine);
+    const patient = transport({ retry: { budget: 120_000, base: 1, longest: 5 } });
+    expect((await patient.request({ ...get(url), ...lagging })).status).toBe(404);
+    expect(seen).toHaveLength(1);
+  });
+});
+
+describe('a transport that was closed', () => {
+  it('ends what waits for its next try, and sends nothing any more', async () => {
+    const closing = transport({ retry: { budget: 120_000, base: 60_000, longest: 60_000 } });
+    const { seen, url } = await answering((_request, response) => {
+      response.writeHead(503, { 'retry-after': '60' }).end();
+      response.on('finish', () => closing.close());
+    });
+    await expect(closing.request(get(url))).rejects.toThrow(/abort/i);
+    await expect(closing.request(get(url))).rejects.toThrow(/abort/i);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('ends what is under way', async () => {
+    const closing = transport();
+    const { url } = await answering(() => closing.close());
+    await expect(closing.request(get(url))).rejects.toThrow(/abort/i);
+  });
+});

@@ -86,6 +86,8 @@ describe('an image reference', () => {
     ['127.0.0.1:5000/a/b/c', '127.0.0.1:5000/a/b/c'],
     ['[::1]:5000/app', '[::1]:5000/app'],
     ['evildocker.io/app', 'evildocker.io/app'],
+    ['GHCR.io/acme/app', 'ghcr.io/acme/app'],
+    ['Docker.IO/alpine', 'docker.io/library/alpine'],
     ['  ghcr.io/acme/app  ', 'ghcr.io/acme/app'],
   ])('%j is the repository %s', (text, full) => {
     expect(formatRepository(parseRepository(text))).toBe(full);

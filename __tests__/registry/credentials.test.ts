@@ -47,6 +47,11 @@ describe('a login', () => {
     expect(await credentials.find('localhost')).toBeUndefined();
   });
 
+  it('is found where name and password stand apart', async () => {
+    const { username, password } = LOGIN;
+    expect(await login({ auths: { 'ghcr.io': { username, password } } }).find('ghcr.io')).toEqual(LOGIN);
+  });
+
   it('with a refresh token is that, before the password', async () => {
     const credentials = login({ auths: { 'acr.example.com': { auth: AUTH, identitytoken: 'refresh' } } });
     expect(await credentials.find('acr.example.com')).toEqual({ kind: 'refresh-token', token: 'refresh' });

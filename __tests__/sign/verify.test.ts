@@ -118,6 +118,29 @@ describe('the signatures of a manifest', () => {
     expect(invalid.join()).toContain('does not refer to it');
   });
 
+  it.each([
+    ['a size that nobody should download', { size: 10_000_000_000 }],
+    ['another media type', { mediaType: 'application/octet-stream' }],
+  ])('do not include a bundle that is said to have %s', async (_, changes) => {
+    const { registry, contents, image, bundle, search } = await setUp();
+    const layer = made(BUNDLE, bundle.toString());
+    const manifest = made(TYPES.manifest, {
+      schemaVersion: 2,
+      mediaType: TYPES.manifest,
+      artifactType: BUNDLE,
+      config: layer.descriptor,
+      layers: [{ ...layer.descriptor, ...changes }],
+      subject: image,
+      annotations: { made: 'by somebody else' },
+    });
+    storeManifest(contents, manifest);
+    const before = registry.count('GET', /blobs/);
+    const { valid, invalid } = await search();
+    expect(valid).toHaveLength(1);
+    expect(invalid.join()).toContain('holds no Sigstore bundle');
+    expect(registry.count('GET', /blobs/) - before).toBe(1);
+  });
+
   it('do not include a bundle whose bytes the registry changed', async () => {
     const { contents, bundle, search } = await setUp();
     const layer = made(BUNDLE, bundle.toString());
