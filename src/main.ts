@@ -1,6 +1,9 @@
 import { readInputs, readMode } from './inputs.ts';
 import { VERSION } from './version.ts';
 
+/** Milliseconds in which the log is flushed after the work is done. */
+const GRACE = 1000;
+
 /** Picks the mode, loads nothing but what it needs, and is the only place where errors end. */
 async function main(): Promise<void> {
   try {
@@ -20,6 +23,9 @@ async function main(): Promise<void> {
   } catch (error) {
     const { fail } = await import('./runner/actions.ts');
     fail(error);
+  } finally {
+    // What a library still tries in the background must not keep the job waiting. The timer itself does not.
+    setTimeout(() => process.exit(), GRACE).unref();
   }
 }
 
