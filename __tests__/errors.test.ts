@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ManifoldError, messageOf, quote } from '../src/errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../src/errors.ts';
 import { anyText } from './servers/arbitraries.ts';
 
 describe('an error', () => {
@@ -22,10 +22,10 @@ describe('an error', () => {
   });
 
   it('quotes foreign text as one line that can start no workflow command and no escape sequence', () => {
-    expect(quote('a\n::set-output name=x::y\r\u001b[31mred')).toBe('a ::set-output name=x::y [31mred');
+    expect(oneLine('a\n::set-output name=x::y\r\u001b[31mred')).toBe('a ::set-output name=x::y [31mred');
     fc.assert(
       fc.property(anyText, fc.integer({ min: 1, max: 50 }), (text, limit) => {
-        const quoted = quote(text, limit);
+        const quoted = oneLine(text, limit);
         // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
         expect(quoted).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
         expect(quoted.length).toBeLessThanOrEqual(limit + 1);

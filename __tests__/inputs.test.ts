@@ -145,6 +145,24 @@ describe('the inputs of merge', () => {
   });
 });
 
+describe('an input of another mode', () => {
+  it.each([
+    ['build', 'platforms', 'linux/amd64', 'give it as "platform"'],
+    ['build', 'tags', 'latest', 'Tags move in the merge'],
+    ['build', 'trusted-root', 'root.json', 'mode: merge'],
+    ['merge', 'images', 'ghcr.io/acme/app', 'names that the builds pushed to'],
+    ['merge', 'platform', 'linux/amd64', '"platforms"'],
+    ['merge', 'build-args', 'A=1', 'mode: build'],
+  ])('is refused, not ignored: %s with %s', async (mode, name, value, remedy) => {
+    const step = { INPUT_MODE: mode, INPUT_IMAGES: 'ghcr.io/acme/app', INPUT_PLATFORM: 'linux/amd64' };
+    const base = mode === 'build' ? step : { INPUT_MODE: mode, INPUT_TAGS: 'latest' };
+    const error = await failureOf(() => readInputs({ ...base, [`INPUT_${name.toUpperCase()}`]: value }));
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toContain(`"${name}" means nothing in "mode: ${mode}"`);
+    expect(error.hint).toContain(remedy);
+  });
+});
+
 describe('an empty input', () => {
   const names = [
     'component',

@@ -24,6 +24,8 @@ export interface JobChanges {
   readonly attempt?: number;
   readonly job?: Pick<JobOptions, 'idToken' | 'through' | 'claims'>;
   readonly node?: 'newest' | 'oldest';
+  /** Changes to the `github` context. */
+  readonly github?: Readonly<Record<string, unknown>>;
   /** Number of jobs of the build matrix. */
   readonly matrixSize?: number;
   readonly onLine?: (line: string) => void;
@@ -90,7 +92,7 @@ function start(
     with: inputs,
     env: { ...lab.environment({ run, attempt, job, architecture, ...changes.job }), ...changes.env },
     context: {
-      github: { run_id: run, run_attempt: attempt, job, token: 'lab-token' },
+      github: { run_id: run, run_attempt: attempt, job, token: 'lab-token', ...changes.github },
       strategy: { 'job-total': matrix === null ? 1 : matrixSize, 'job-index': 0 },
       matrix,
     },

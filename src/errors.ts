@@ -60,7 +60,7 @@ export function messageOf(error: unknown): string {
  * A foreign text (a server's answer, a value that somebody typed) made fit to stand in a message: one line, without
  * control characters (they could start a workflow command or colour a terminal), at most `limit` characters.
  */
-export function quote(text: string, limit = 200): string {
+export function oneLine(text: string, limit = 200): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
   const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
   return line.length > limit ? `${line.slice(0, limit)}…` : line;

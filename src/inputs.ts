@@ -1,4 +1,4 @@
-import { ManifoldError, quote } from './errors.ts';
+import { ManifoldError, oneLine } from './errors.ts';
 import { formatPlatform, type Platform, parsePlatform } from './oci/platform.ts';
 import { parseRepository, parseTag, type Repository } from './oci/reference.ts';
 import { parseComponent } from './records/name.ts';
@@ -69,12 +69,46 @@ export function readMode(env: NodeJS.ProcessEnv): Mode {
   );
   const mode = MODES.find(name => name === value);
   if (mode !== undefined) return mode;
-  throw new ManifoldError('unknown-mode', `The input "mode" is "${quote(value)}", which is no mode.`, {
+  throw new ManifoldError('unknown-mode', `The input "mode" is "${oneLine(value)}", which is no mode.`, {
     hint: `The modes are ${MODES.join(' and ')}.`,
   });
 }
 
+const BUILD_ONLY = [
+  'platform',
+  'images',
+  'context',
+  'file',
+  'target',
+  'build-args',
+  'labels',
+  'builder',
+  'provenance',
+  'cache-from',
+  'cache-to',
+] as const;
+const MERGE_ONLY = ['platforms', 'tags', 'trusted-root', 'signing-config'] as const;
+
+/** An input that would be ignored is a misunderstanding: it is better said than shipped. */
+function refuseForeign(
+  input: InputReader,
+  names: readonly string[],
+  mode: Mode,
+  remedies: Record<string, string>,
+): void {
+  const name = names.find(candidate => input.optional(candidate) !== undefined);
+  if (name === undefined) return;
+  throw new ManifoldError('invalid-input', `The input "${name}" means nothing in "mode: ${mode}".`, {
+    hint: remedies[name] ?? `It belongs to the steps with "mode: ${mode === 'build' ? 'merge' : 'build'}".`,
+  });
+}
+
 function readBuildInputs(input: InputReader, common: CommonInputs): BuildInputs {
+  refuseForeign(input, MERGE_ONLY, 'build', {
+    platforms:
+      'A build job builds one platform: give it as "platform", and several platforms to several jobs of a matrix.',
+    tags: 'Tags move in the merge, when all platforms are there and signed: give them to the step with "mode: merge".',
+  });
   const images = input.list('images', parseRepository);
   const [first] = images;
   if (first === undefined) {
@@ -103,6 +137,11 @@ function readBuildInputs(input: InputReader, common: CommonInputs): BuildInputs 
 }
 
 function readMergeInputs(input: InputReader, common: CommonInputs): MergeInputs {
+  refuseForeign(input, BUILD_ONLY, 'merge', {
+    platform: 'The merge takes what it must find as "platforms".',
+    images:
+      'The merge publishes to the names that the builds pushed to: give "images" to the steps with "mode: build".',
+  });
   const tags = input.list('tags', parseTag);
   if (tags.length === 0)
     throw missing('tags', 'Name at least one tag for the image, for example 1.2.3 or latest.');
@@ -144,7 +183,7 @@ function matrixPlatform(input: InputReader): string | undefined {
   try {
     matrix = JSON.parse(text);
   } catch {
-    throw new ManifoldError('invalid-input', `The input "matrix" is no JSON: ${quote(text, 80)}.`, {
+    throw new ManifoldError('invalid-input', `The input "matrix" is no JSON: ${oneLine(text, 80)}.`, {
       hint: 'Leave it out: its default is the matrix row of this job.',
     });
   }
@@ -182,7 +221,7 @@ class InputReader {
     const text = this.optional(name);
     const value = values.find(candidate => candidate === text);
     if (text === undefined || value !== undefined) return value;
-    throw new ManifoldError('invalid-input', `The input "${name}" is "${quote(text)}".`, {
+    throw new ManifoldError('invalid-input', `The input "${name}" is "${oneLine(text)}".`, {
       hint: `It can be ${values.join(' or ')}.`,
     });
   }
@@ -192,7 +231,7 @@ class InputReader {
     if (text === undefined) return undefined;
     const value = Number(text);
     if (/^[0-9]+$/.test(text) && value >= least && value <= most) return value;
-    throw new ManifoldError('invalid-input', `The input "${name}" is "${quote(text)}".`, {
+    throw new ManifoldError('invalid-input', `The input "${name}" is "${oneLine(text)}".`, {
       hint: `It is a whole number from ${least} to ${most}.`,
     });
   }

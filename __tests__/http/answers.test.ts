@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Handler, serve } from '../../lab/parts/http.ts';
 import { Transport } from '../../src/http/transport.ts';
+import { followUrl } from '../../src/http/url.ts';
 import { answering, fine, get, status } from '../servers/answering.ts';
 import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
 import { newAuthority, newServer, pem } from '../servers/x509.ts';
@@ -70,6 +71,25 @@ describe('a redirect', () => {
     },
   );
 
+  it.each([
+    ['that is no address', 'http://[', 'no address'],
+    ['to something that is not HTTP', 'ftp://127.0.0.1/blob', 'no address'],
+  ])('%s is an error at once', async (_, location, message) => {
+    const { seen, url } = await answering(status(307, { location }));
+    const error = await failureOf(() => transport().request(get(url)));
+    expect(error.code).toBe('registry-refused');
+    expect(error.message).toContain(message);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('never leads from TLS to plain HTTP', async () => {
+    const tls = new URL('https://registry.example/v2/');
+    expect((await failureOf(() => followUrl('http://registry.example/blob', tls))).code).toBe(
+      'registry-refused',
+    );
+    expect(followUrl('/blob?x=1', tls).href).toBe('https://registry.example/blob?x=1');
+  });
+
   it('to another port of the same host is another origin', async () => {
     const other = await opened(serve(echo));
     const { url } = await answering(status(307, { location: other.url }));
@@ -120,13 +140,13 @@ describe('TLS', () => {
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
     const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    const brief = transport({ retry: { budget: 5, base: 1, longest: 1 } });
+    const brief = transport();
     expect((await brief.request({ ...get(url), ca: pem(authority.certificate) })).body.toString()).toBe(
       'fine',
     );
     const error = await failureOf(() => brief.request(get(url)));
     expect(error.code).toBe('service-unreachable');
-    expect(error.message).toMatch(/certificate|CERT|ISSUER/i);
+    expect(error.message).toMatch(/tried once .*(certificate|CERT|ISSUER)/i);
   });
 });
 

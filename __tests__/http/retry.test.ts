@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { eventually, isRateLimit, isTransient, nextDelay, parseRetryAfter } from '../../src/http/retry.ts';
+import { isRateLimit, isTransient, nextDelay, parseRetryAfter } from '../../src/http/retry.ts';
 
 const NOW = Date.parse('2026-11-21T10:00:00Z');
 const policy = { budget: 10_000, base: 100, longest: 1000 };
@@ -114,28 +114,4 @@ describe('a fault', () => {
       expect(isTransient({ status: 403, text })).toBe(false);
     },
   );
-});
-
-describe('looking until something is there', () => {
-  const fast = { budget: 1000, base: 1, longest: 2 };
-
-  it('ends with the first answer that is not undefined, and null is one', async () => {
-    const answers = [undefined, undefined, null];
-    expect(await eventually(fast, async () => answers.shift())).toBeNull();
-    expect(answers).toHaveLength(0);
-  });
-
-  it('ends with undefined when the budget does, after at least one look', async () => {
-    let looks = 0;
-    const none = await eventually({ ...fast, budget: 0 }, async () => {
-      looks++;
-      return undefined;
-    });
-    expect(none).toBeUndefined();
-    expect(looks).toBe(1);
-  });
-
-  it('passes on what the look throws', async () => {
-    await expect(eventually(fast, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
-  });
 });

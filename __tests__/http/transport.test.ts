@@ -149,6 +149,18 @@ describe('the end of the budget', () => {
   });
 });
 
+describe('a fault that will not pass', () => {
+  it('is not tried again: a name that does not exist', async () => {
+    const retries: string[] = [];
+    const client = transport({ onRetry: message => retries.push(message) });
+    const error = await failureOf(() => client.request(get(new URL('http://no-such-host.invalid/'))));
+    expect(error.code).toBe('service-unreachable');
+    expect(error.message).toContain('tried once');
+    // A resolver that cannot be asked is another matter.
+    if (!error.message.includes('EAI_AGAIN')) expect(retries).toEqual([]);
+  });
+});
+
 describe('what only the caller takes for passing', () => {
   it('is not waited for as long as a fault of the server', async () => {
     const lagging = { alsoTransient: () => true };

@@ -59,8 +59,8 @@ describe('moving tags', () => {
     const client = clientOf(registry);
     const error = await failureOf(() => moveTags(index, [client], ['1', 'latest'], FAST));
     expect(error.code).toBe('registry-forbidden');
-    expect(error.message).toContain('1 of 2 tags could not be moved');
-    expect(error.message).toContain(`Moved: ${client.name}:1.`);
+    expect(error.message).toContain('1 of 2 tags were not set');
+    expect(error.message).toContain(`. Moved: ${client.name}:1. Not moved: ${client.name}:latest.`);
     expect(error.message).toMatch(new RegExp(`\n {2}${client.name}:latest: .*tag is protected`));
     expect(error.hint).toContain('Re-run');
     expect(Object.fromEntries(contents.tags)).toEqual({ '1': index.digest, latest: old.digest });
@@ -81,7 +81,22 @@ describe('moving tags', () => {
     registry.on({ method: 'PUT', answer: (_, response) => sendJson(response, 401, {}) });
     const error = await failureOf(() => moveTags(index, [clientOf(registry)], ['1', 'latest'], FAST));
     expect(error.code).toBe('registry-unauthorized');
-    expect(error.message).toContain('2 of 2 tags could not be moved. No tag was moved.');
+    expect(error.message).toMatch(/^2 of 2 tags were not set\. Not moved: \S+:1, \S+:latest\.\n/);
+    expect(error.hint).toContain('docker/login-action');
+  });
+
+  it.each([
+    ['its answer never came', { reset: 'after' } as const],
+    ['it cannot be read back', undefined],
+  ])('that the registry took, but %s, is neither called moved nor not moved', async (_, action) => {
+    const { registry, contents, index } = await setUp();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    if (action !== undefined) proxy.fail({ method: 'PUT', action });
+    else proxy.fail({ method: 'GET', path: putOf('1'), action: { status: 503 } });
+    const error = await failureOf(() => moveTags(index, [clientOf(proxy, 'acme/app', SHORT)], ['1'], SHORT));
+    expect(contents.tags.get('1')).toBe(index.digest);
+    expect(error.message).toContain(`Not confirmed, may have moved: ${proxy.host}/acme/app:1.`);
+    expect(error.message).not.toContain('Not moved');
   });
 
   it('is done when the registry shows it, late or not', async () => {

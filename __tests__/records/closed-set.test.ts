@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parsePlatform } from '../../src/oci/platform.ts';
-import { closeSet } from '../../src/records/closed-set.ts';
+import { requireComplete } from '../../src/records/closed-set.ts';
 import { failureOf } from '../servers/clients.ts';
 import { made, recordOf, TYPES } from '../servers/images.ts';
 
@@ -13,22 +13,22 @@ const BOTH = [record('linux/amd64'), record('linux/arm64')];
 
 describe('the records of a run', () => {
   it('are complete when they are the platforms that were asked for, in any order', () => {
-    expect(closeSet(BOTH, undefined, platforms('linux/arm64', 'linux/amd64'))).toEqual(BOTH);
+    expect(requireComplete(BOTH, undefined, platforms('linux/arm64', 'linux/amd64'))).toEqual(BOTH);
   });
 
   it('are complete when there is one for each job of the matrix', () => {
-    expect(closeSet(BOTH, undefined, undefined)).toEqual(BOTH);
+    expect(requireComplete(BOTH, undefined, undefined)).toEqual(BOTH);
   });
 
   it('are not there: the error says what must run before', async () => {
-    const error = await failureOf(() => closeSet([], undefined, platforms('linux/amd64')));
+    const error = await failureOf(() => requireComplete([], undefined, platforms('linux/amd64')));
     expect(error.code).toBe('no-records');
     expect(error.hint).toContain('mode: build');
   });
 
   it('lack a platform: it is named, what is there is shown, and what to do', async () => {
     const asked = platforms('linux/amd64', 'linux/arm64', 'linux/s390x');
-    const error = await failureOf(() => closeSet([record('linux/amd64')], undefined, asked));
+    const error = await failureOf(() => requireComplete([record('linux/amd64')], undefined, asked));
     expect(error.code).toBe('missing-platform');
     expect(error.message).toMatch(/linux\/arm64 +expected +missing/);
     expect(error.message).toMatch(/linux\/amd64 +expected +sha256:/);
@@ -37,26 +37,30 @@ describe('the records of a run', () => {
   });
 
   it('hold one more than was asked for: it is named', async () => {
-    const error = await failureOf(() => closeSet(BOTH, undefined, platforms('linux/amd64')));
+    const error = await failureOf(() => requireComplete(BOTH, undefined, platforms('linux/amd64')));
     expect(error.code).toBe('unexpected-platform');
     expect(error.message).toMatch(/linux\/arm64 +not expected +built as sha256:/);
   });
 
   it('hold another instead: both are named, and the missing one counts', async () => {
-    const error = await failureOf(() => closeSet(BOTH, undefined, platforms('linux/amd64', 'linux/arm/v7')));
+    const error = await failureOf(() =>
+      requireComplete(BOTH, undefined, platforms('linux/amd64', 'linux/arm/v7')),
+    );
     expect(error.code).toBe('missing-platform');
     expect(error.message).toMatch(/linux\/arm64 +not expected/);
     expect(error.message).toMatch(/linux\/arm\/v7 +expected +missing/);
   });
 
   it('are fewer than the jobs of the matrix', async () => {
-    const error = await failureOf(() => closeSet([record('linux/amd64')], undefined, undefined));
+    const error = await failureOf(() => requireComplete([record('linux/amd64')], undefined, undefined));
     expect(error.code).toBe('missing-platform');
-    expect(error.message).toContain('The matrix has 2 jobs, but 1 left a record: app linux/amd64');
+    expect(error.message).toContain('The matrix of "build" has 2 jobs, but 1 left a record: app linux/amd64');
   });
 
   it('are more than the jobs of the matrix', async () => {
-    const error = await failureOf(() => closeSet([...BOTH, record('linux/s390x')], undefined, undefined));
+    const error = await failureOf(() =>
+      requireComplete([...BOTH, record('linux/s390x')], undefined, undefined),
+    );
     expect(error.code).toBe('unexpected-platform');
   });
 
@@ -68,10 +72,10 @@ describe('the records of a run', () => {
       ...one,
       source: { ...one.source, matrixSize: sizes[number] ?? null },
     }));
-    const error = await failureOf(() => closeSet(records, undefined, undefined));
+    const error = await failureOf(() => requireComplete(records, undefined, undefined));
     expect(error.code).toBe('missing-input');
     expect(error.hint).toContain('platforms:');
-    expect(closeSet(records, undefined, platforms('linux/amd64', 'linux/arm64'))).toHaveLength(2);
+    expect(requireComplete(records, undefined, platforms('linux/amd64', 'linux/arm64'))).toHaveLength(2);
   });
 
   describe('of several components', () => {
@@ -85,7 +89,7 @@ describe('the records of a run', () => {
     ];
 
     it('give those of the one that is merged, and no other that begins like it', () => {
-      const merged = closeSet(all, 'app', undefined);
+      const merged = requireComplete(all, 'app', undefined);
       expect(merged.map(({ component, platform }) => `${component} ${platform}`)).toEqual([
         'app linux/amd64',
         'app linux/arm64',
@@ -93,20 +97,20 @@ describe('the records of a run', () => {
     });
 
     it('are not merged without saying which', async () => {
-      const error = await failureOf(() => closeSet(all, undefined, undefined));
+      const error = await failureOf(() => requireComplete(all, undefined, undefined));
       expect(error.code).toBe('missing-input');
       expect(error.message).toContain('app, app-api');
     });
 
     it('do not hold one of another name', async () => {
-      const error = await failureOf(() => closeSet(all, 'ap', undefined));
+      const error = await failureOf(() => requireComplete(all, 'ap', undefined));
       expect(error.code).toBe('no-records');
       expect(error.message).toContain('"ap"');
       expect(error.message).toContain('app, app-api');
     });
 
     it('lack a job of the matrix, whichever component it was for', async () => {
-      expect((await failureOf(() => closeSet(all.slice(0, 3), 'app', undefined))).code).toBe(
+      expect((await failureOf(() => requireComplete(all.slice(0, 3), 'app', undefined))).code).toBe(
         'missing-platform',
       );
     });
@@ -114,7 +118,9 @@ describe('the records of a run', () => {
 
   it('that were pushed to different images are not one image', async () => {
     const other = record('linux/arm64', { images: ['ghcr.io/acme/other'] });
-    const error = await failureOf(() => closeSet([record('linux/amd64'), other], undefined, undefined));
+    const error = await failureOf(() =>
+      requireComplete([record('linux/amd64'), other], undefined, undefined),
+    );
     expect(error.code).toBe('invalid-input');
     expect(error.message).toContain('ghcr.io/acme/other');
     expect(error.message).toContain('linux/arm64');
@@ -126,6 +132,28 @@ describe('the records of a run', () => {
       record('linux/amd64', { images }),
       record('linux/arm64', { images: [...images].reverse() }),
     ];
-    expect(closeSet(records, undefined, undefined)).toHaveLength(2);
+    expect(requireComplete(records, undefined, undefined)).toHaveLength(2);
+  });
+
+  it('of two matrices are held each against its own', async () => {
+    const change = (component: string, job: string): Change => ({
+      component,
+      source: { job, matrixSize: 2 },
+    });
+    const api = ['linux/amd64', 'linux/arm64'].map(platform => record(platform, change('api', 'build-api')));
+    const web = record('linux/amd64', change('web', 'build-web'));
+    expect(requireComplete([...api, web], 'api', undefined)).toEqual(api);
+    const error = await failureOf(() => requireComplete([...api, web], 'web', undefined));
+    expect(error.code).toBe('missing-platform');
+    expect(error.message).toContain('The matrix of "build-web" has 2 jobs, but 1 left a record');
+    // One record of each does not make two of one.
+    const halves = [record('linux/amd64', change('api', 'build-api')), web];
+    expect((await failureOf(() => requireComplete(halves, 'api', undefined))).code).toBe('missing-platform');
+  });
+
+  it('are none of a component that nobody built, whatever else the run holds', async () => {
+    const error = await failureOf(() => requireComplete(BOTH, 'other', undefined));
+    expect(error.code).toBe('no-records');
+    expect(error.message).toContain('"other"');
   });
 });

@@ -91,6 +91,16 @@ describe('the records of a run', () => {
     );
   });
 
+  it('of an attempt that has not been yet are refused, as nobody can have written them', async () => {
+    await build({ platform: 'linux/amd64' });
+    await build({ platform: 'linux/amd64', attempt: 3 });
+    const error = await failureOf(async () =>
+      collectRecords(await asJob('merge', 3), { ...ORIGIN, runAttempt: 2 }),
+    );
+    expect(error.code).toBe('tampered-record');
+    expect(error.message).toContain('at most 2');
+  });
+
   it('are compared by the number of the attempt, not by its text', async () => {
     await build({ attempt: 9 });
     const newest = await build({ attempt: 10 });

@@ -17,21 +17,22 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
   version: { rooms: [], packages: [] },
 
   // Pure: of Node it knows the hash function only, and it reads no file, clock or environment.
-  oci: { rooms: ['errors'], packages: ['valibot', 'node:crypto'] },
+  document: { rooms: ['errors'], packages: ['valibot'] },
+  oci: { rooms: ['errors', 'document'], packages: ['valibot', 'node:crypto'] },
   http: { rooms: ['errors'], packages: ['node:*'] },
 
-  records: { rooms: ['errors', 'oci'], packages: ['@actions/artifact', 'valibot', 'node:*'] },
-  registry: { rooms: ['errors', 'http', 'oci'], packages: ['valibot', 'node:*'] },
+  records: { rooms: ['document', 'errors', 'oci'], packages: ['@actions/artifact', 'valibot', 'node:*'] },
+  registry: { rooms: ['document', 'errors', 'http', 'oci'], packages: ['valibot', 'node:*'] },
   runner: { rooms: ['errors'], packages: ['@actions/core'] },
   // Of the records it needs what makes a legal name, and nothing that reads or writes them.
   inputs: { rooms: ['errors', 'oci', 'records/name'], packages: [] },
   buildx: {
-    rooms: ['errors', 'oci'],
+    rooms: ['document', 'errors', 'oci'],
     packages: ['@actions/exec', '@actions/github', '@docker/actions-toolkit', 'valibot', 'node:*'],
   },
 
   sign: {
-    rooms: ['errors', 'http', 'oci', 'registry'],
+    rooms: ['document', 'errors', 'http', 'oci', 'registry'],
     packages: [
       '@sigstore/bundle',
       '@sigstore/core',
@@ -42,7 +43,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
       'node:*',
     ],
   },
-  publish: { rooms: ['errors', 'http', 'oci', 'records', 'registry', 'sign'], packages: [] },
+  publish: { rooms: ['errors', 'http', 'oci', 'records', 'registry', 'sign'], packages: ['node:*'] },
   report: { rooms: ['errors', 'oci', 'records', 'sign'], packages: [] },
 
   modes: {

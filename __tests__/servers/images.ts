@@ -107,7 +107,9 @@ export function storeManifest(contents: Contents, { bytes, descriptor }: Made): 
   contents.manifests.set(descriptor.digest, { bytes, mediaType: descriptor.mediaType });
 }
 
-export const ORIGIN = { repository: 'acme/app', commit: 'c0ffee'.repeat(6), runId: '1001' };
+const SOURCE = { repository: 'acme/app', commit: 'c0ffee'.repeat(6), runId: '1001' };
+/** The run that reads: late enough for all attempts of the tests. */
+export const ORIGIN = { ...SOURCE, runAttempt: 20 };
 
 /** A record as the build mode writes it. */
 export function recordOf(
@@ -130,7 +132,7 @@ export function recordOf(
     manifold: '0.1.0',
     ...change,
     source: {
-      ...ORIGIN,
+      ...SOURCE,
       ref: 'refs/heads/main',
       workflow: 'release',
       runAttempt: 1,

@@ -63,6 +63,16 @@ describe('a keyless signature', () => {
     expect(secrets[0]).toMatch(/^ey[\w-]+\.[\w-]+\.[\w-]+$/);
   });
 
+  it('takes a new token where the first has grown old meanwhile', async () => {
+    const { options, issuer } = await setUp();
+    const keyless = new Keyless(options);
+    const token = await keyless.identify();
+    await keyless.createSigner({ ...token, received: token.received - 121_000 });
+    expect(issuer.given).toHaveLength(2);
+    await keyless.createSigner(token);
+    expect(issuer.given).toHaveLength(2);
+  });
+
   it('is made with a key that is made for it alone', async () => {
     const { create } = await setUp();
     const [one, two] = [await create(), await create()];

@@ -86,6 +86,13 @@ export class Oracles {
     );
   }
 
+  async labels(reference: string, platform: string): Promise<Record<string, string> | undefined> {
+    const config = await check(toolPath('crane'), ['config', '--platform', platform, reference], {
+      env: this.#env,
+    });
+    return (JSON.parse(config) as { config: { Labels?: Record<string, string> } }).config.Labels;
+  }
+
   /** Unpacks the image of one platform and runs what it starts; the kernel calls QEMU where it must. */
   async runImage(reference: string, platform: string): Promise<{ output: string; builtOn: string }> {
     const folder = await this.#lab.folder('image');

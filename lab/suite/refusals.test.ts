@@ -84,7 +84,7 @@ test('a missing build is named, and its build is all that is needed to publish',
 test('without "platforms" the size of the matrix tells that a build is missing', async () => {
   await succeeded(build(release, 'linux/amd64'));
   const error = await refused(merge(release));
-  expect(error).toContain('The matrix has 2 jobs, but 1 left a record');
+  expect(error).toContain('The matrix of "build" has 2 jobs, but 1 left a record');
   await expectNoTag();
   await succeeded(build(release, 'linux/arm64'));
   await expectPublished(merge(release));
@@ -256,7 +256,7 @@ test('when one of two registries refuses its tag, the message says what moved, a
   registry.fail({ method: 'PUT', path: /manifests\/latest$/, action: { status: 403, body } });
   const error = await refused(merge(release, { with: { tags: '1.2.3,latest' } }));
   expect(error).toContain(
-    `1 of 4 tags could not be moved. Moved: ${image}:1.2.3, ${other}:1.2.3, ${other}:latest.`,
+    `1 of 4 tags were not set. Moved: ${image}:1.2.3, ${other}:1.2.3, ${other}:latest. Not moved: ${image}:latest.`,
   );
   expect(error).toContain(`${image}:latest`);
   registry.reset();

@@ -1,5 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { prepareContext } from '../images/context.ts';
 import { type Lab, startLab } from '../lab.ts';
+import { startGitServer } from '../parts/git-server.ts';
 import { build, merge, newRelease, type Release } from '../pipeline.ts';
 import type { RunResult } from '../runner.ts';
 import { type MergeJson, manifestsOf, Oracles } from './oracles.ts';
@@ -84,6 +88,68 @@ test('the oldest Node 24 that a runner carries builds, merges and signs as well'
   const { exitCode, log } = await merge(old, { node: 'oldest' });
   expect(exitCode, log).toBe(0);
   await oracles.verify(`${old.images[0]}:1.2.3`);
+});
+
+test('what build-push-action takes reaches the image: file, target, arguments, labels, cache, no provenance', async () => {
+  const context = await prepareContext('hello', await lab.folder('inputs'));
+  await writeFile(
+    join(context, 'Other.Dockerfile'),
+    [
+      'FROM scratch AS wanted',
+      'ARG TARGETPLATFORM',
+      'ARG GREETING',
+      'COPY ${TARGETPLATFORM}/sh /bin/sh',
+      'RUN echo "$GREETING" > /built-on',
+      'ENTRYPOINT ["/bin/sh", "-c", "echo hello"]',
+      'FROM wanted AS unwanted',
+      'RUN exit 1',
+    ].join('\n'),
+  );
+  const image = `${lab.registry('plain').host}/acme/inputs`;
+  const inputs = {
+    context,
+    file: join(context, 'Other.Dockerfile'),
+    target: 'wanted',
+    'build-args': 'GREETING=good day, and "more"',
+    labels: 'org.example.note=a, b=c\norg.example.other=2',
+    provenance: 'false',
+    'cache-to': `type=registry,ref=${image}:cache,mode=max`,
+    'cache-from': `type=registry,ref=${image}:cache`,
+    builder: 'lab-amd64',
+  };
+  const inputsRelease = newRelease(lab, [image]);
+  const built = await build(inputsRelease, 'linux/amd64', { with: inputs, matrixSize: 1 });
+  expect(built.exitCode, built.log).toBe(0);
+  expect(JSON.parse(built.outputs.record ?? '')).toMatchObject({ attestations: [], platform: 'linux/amd64' });
+  const { exitCode, log } = await merge(inputsRelease);
+  expect(exitCode, log).toBe(0);
+  expect(await oracles.tags(image)).toEqual(['1.2.3', 'cache']);
+  expect((await oracles.runImage(`${image}:1.2.3`, 'linux/amd64')).builtOn).toBe('good day, and "more"');
+  expect(await oracles.labels(`${image}:1.2.3`, 'linux/amd64')).toEqual({
+    'org.example.note': 'a, b=c',
+    'org.example.other': '2',
+  });
+});
+
+test('without "context" BuildKit fetches the commit of the run, also from a private repository', async () => {
+  const repository = await startGitServer(await lab.folder('git'), {
+    token: 'lab-token',
+    files: await prepareContext('hello', await lab.folder('source')),
+  });
+  try {
+    const image = `${lab.registry('plain').host}/acme/from-git`;
+    const fromGit = newRelease(lab, [image]);
+    const github = { server_url: repository.url, repository: 'acme/widget', sha: repository.commit };
+    const built = await build(fromGit, 'linux/amd64', { with: { context: '' }, github, matrixSize: 1 });
+    expect(built.exitCode, built.log).toBe(0);
+    expect(repository.refused).toBeGreaterThan(0);
+    expect(repository.served).toBeGreaterThan(0);
+    for (const text of [built.rawLog, built.summary, ...Object.values(built.outputs)]) {
+      expect(text).not.toContain('lab-token');
+    }
+  } finally {
+    await repository.close();
+  }
 });
 
 test('cosign accepts the index and everything in it, by digest and by tag, in every registry', async () => {

@@ -6,7 +6,7 @@ import { context as github } from '@actions/github';
 import { Build } from '@docker/actions-toolkit/lib/buildx/build.js';
 import { Buildx } from '@docker/actions-toolkit/lib/buildx/buildx.js';
 import { Util } from '@docker/actions-toolkit/lib/util.js';
-import { ManifoldError, quote } from '../errors.ts';
+import { type ErrorCode, ManifoldError, oneLine } from '../errors.ts';
 import { type BuildOptions, buildArguments } from './command.ts';
 import { type BuildMetadata, readMetadata } from './metadata.ts';
 
@@ -81,13 +81,17 @@ function splitLines(text: string): string[] {
 }
 
 /** docker/build-push-action's rule: full provenance where everybody may read the source, little of it elsewhere. */
-function provenanceOf(input: string | undefined, env: NodeJS.ProcessEnv): string[] {
-  if (input !== undefined) return [`type=provenance,${Build.resolveProvenanceAttrs(input)}`];
+export function provenanceOf(input: string | undefined, env: NodeJS.ProcessEnv): string[] {
+  if (input !== undefined) return [provenance(input)];
   if (Util.parseBool(env.BUILDX_NO_DEFAULT_ATTESTATIONS)) return [];
   const isPrivate = github.payload.repository?.private === true;
-  return [
-    `type=provenance,${Build.resolveProvenanceAttrs(isPrivate ? 'mode=min,inline-only=true' : 'mode=max')}`,
-  ];
+  return [provenance(isPrivate ? 'mode=min,inline-only=true' : 'mode=max')];
+}
+
+/** The value of `--attest`, with the run as the builder's name where none is given. */
+function provenance(input: string): string {
+  if (/^false$/i.test(input)) return 'type=provenance,disabled=true';
+  return `type=provenance,${Build.resolveProvenanceAttrs(/^true$/i.test(input) ? '' : input)}`;
 }
 
 function buildEnvironment(env: NodeJS.ProcessEnv, token: string | undefined): Record<string, string> {
@@ -96,8 +100,39 @@ function buildEnvironment(env: NodeJS.ProcessEnv, token: string | undefined): Re
 }
 
 function buildFailed(exitCode: number, stderr: string): ManifoldError {
-  const reason = quote(Buildx.getErrorMessage(stderr), 1000);
-  return new ManifoldError('build-failed', `buildx ended with exit code ${exitCode}: ${reason}`, {
-    hint: 'The log above shows the step that failed. Nothing was recorded; re-run this job after mending it.',
-  });
+  const reason = oneLine(Buildx.getErrorMessage(stderr), 1000);
+  const [, code, hint] = KNOWN_FAILURES.find(([pattern]) => pattern.test(reason)) ?? UNKNOWN_FAILURE;
+  return new ManifoldError(code, `buildx ended with exit code ${exitCode}: ${reason}`, { hint });
 }
+
+type Failure = readonly [pattern: RegExp, code: ErrorCode, hint: string];
+
+/** What registries say through buildx when they do not take a push. */
+const KNOWN_FAILURES: readonly Failure[] = [
+  [
+    /401 Unauthorized|unauthorized|insufficient_scope|authorization failed/i,
+    'registry-unauthorized',
+    'Log in before this step (docker/login-action) with an account that may write to the image.',
+  ],
+  [
+    /403 Forbidden|denied/i,
+    'registry-forbidden',
+    'The account may not write there. For ghcr.io the job needs "permissions: packages: write".',
+  ],
+  [
+    /connection refused|no such host|i\/o timeout/i,
+    'service-unreachable',
+    'Check that the registry in "images" is spelled right and can be reached from the builder.',
+  ],
+  [
+    /failed to read dockerfile|unable to prepare context/i,
+    'build-failed',
+    'With "context: ." the repository must be there: did actions/checkout run in this job?',
+  ],
+];
+
+const UNKNOWN_FAILURE: Failure = [
+  /^/,
+  'build-failed',
+  'The log above shows the step that failed. Nothing was recorded; re-run this job after mending it.',
+];

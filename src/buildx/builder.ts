@@ -1,7 +1,7 @@
 import { exec } from '@actions/exec';
 import { Builder } from '@docker/actions-toolkit/lib/buildx/builder.js';
 import { Buildx } from '@docker/actions-toolkit/lib/buildx/buildx.js';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
 import { normalisePlatform } from '../oci/platform.ts';
 import { type BuilderNode, chooseNode, OLDEST_BUILDX } from './preflight.ts';
@@ -49,7 +49,7 @@ async function inspect(buildx: Buildx, name: string | undefined) {
   } catch (error) {
     throw new ManifoldError(
       'builder-unsuitable',
-      `The builder${name === undefined ? '' : ` "${quote(name)}"`} cannot be inspected: ${quote(messageOf(error))}.`,
+      `The builder${name === undefined ? '' : ` "${oneLine(name)}"`} cannot be inspected: ${oneLine(messageOf(error))}.`,
       {
         hint: 'Check the input "builder", and that the step docker/setup-buildx-action ran in this job.',
         cause: error,

@@ -1,14 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
+import { parseDocument } from '../document.ts';
 import { ManifoldError, messageOf } from '../errors.ts';
-import { type Digest, isDigest } from '../oci/digest.ts';
-import { parseDocument } from '../oci/document.ts';
+import { type Digest, digestSchema } from '../oci/digest.ts';
 
 const metadata = v.looseObject({
-  'containerimage.digest': v.custom<Digest>(
-    value => typeof value === 'string' && isDigest(value),
-    'sha256 digest',
-  ),
+  'containerimage.digest': digestSchema,
 });
 
 /** What buildx writes about a build (docs/reference/buildx_build.md, `--metadata-file`). */
@@ -28,6 +25,6 @@ export async function readMetadata(file: string): Promise<BuildMetadata> {
       cause: error,
     });
   }
-  const document = parseDocument(metadata, bytes, "buildx's metadata file", 'build-failed');
+  const document = parseDocument(metadata, bytes, "buildx's metadata file", { code: 'build-failed' });
   return { digest: document['containerimage.digest'], json: JSON.stringify(document, null, 2) };
 }

@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 /** How long and how often a request is tried. All times are milliseconds. */
 export interface RetryPolicy {
   /** No try starts later than this after the first one began. */
@@ -66,22 +64,4 @@ export function parseRetryAfter(value: string | undefined, now: number): number 
   // Date.parse takes much more than the three forms of an HTTP date, "-5" for example; all three begin with a weekday.
   const date = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
-}
-
-/**
- * Looks until something is there, as registries show what they took with a delay: an answer that is not undefined, or
- * undefined once the budget is used up.
- */
-export async function eventually<T>(
-  policy: RetryPolicy,
-  look: () => Promise<T | undefined>,
-): Promise<T | undefined> {
-  const start = performance.now();
-  for (let failures = 1; ; failures++) {
-    const found = await look();
-    if (found !== undefined) return found;
-    const delay = nextDelay(policy, failures, performance.now() - start, undefined);
-    if (delay === undefined) return undefined;
-    await sleep(delay);
-  }
 }

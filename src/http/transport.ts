@@ -2,7 +2,8 @@ import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { ManifoldError } from '../errors.ts';
+import { mayPass, passingFault, reasonOf, unreachable } from './faults.ts';
 import {
   DEFAULT_RETRY,
   isTransient,
@@ -11,6 +12,7 @@ import {
   type Outcome,
   type RetryPolicy,
 } from './retry.ts';
+import { followUrl } from './url.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -58,7 +60,7 @@ export class Transport {
 
   constructor(options: TransportOptions = {}) {
     this.#retry = options.retry ?? DEFAULT_RETRY;
-    this.#idleTimeout = options.idleTimeout ?? 60_000;
+    this.#idleTimeout = options.idleTimeout ?? 30_000;
     this.#userAgent = options.userAgent ?? 'manifold';
     this.#onRetry = options.onRetry ?? (() => {});
   }
@@ -75,9 +77,11 @@ export class Transport {
       let fault: unknown;
       try {
         response = await this.#follow(request);
-        if (!mayPass(request, response)) return response;
+        if (!isPassing(request, response)) return response;
       } catch (error) {
         if (error instanceof ManifoldError || this.#closed.signal.aborted) throw error;
+        if (!mayPass(error))
+          throw unreachable(describe(request), request.url.host, error, failures, performance.now() - start);
         fault = error;
       }
       const retryAfter = response?.headers['retry-after'];
@@ -89,7 +93,7 @@ export class Transport {
       );
       if (delay === undefined) {
         if (response !== undefined) return response;
-        throw unreachable(request, fault, failures, performance.now() - start);
+        throw unreachable(describe(request), request.url.host, fault, failures, performance.now() - start);
       }
       const what = response === undefined ? reasonOf(fault) : `status ${response.status}`;
       this.#onRetry(`${describe(request)}: ${what}; trying again in ${(delay / 1000).toFixed(1)} s`);
@@ -128,7 +132,7 @@ export class Transport {
           `${describe(request)} is redirected more than ${MAX_REDIRECTS} times.`,
         );
       }
-      current = redirected(current, new URL(location, current.url));
+      current = redirected(current, followUrl(location, current.url));
     }
   }
 
@@ -141,7 +145,9 @@ export class Transport {
     const send = url.protocol === 'https:' ? https.request : http.request;
     return new Promise((resolve, reject) => {
       const { signal } = this.#closed;
-      const options = { method, headers, agent: this.#agent(url, request.ca), signal };
+      // As an option it holds for connecting too; set later, it would begin only with the connection.
+      const timeout = this.#idleTimeout;
+      const options = { method, headers, agent: this.#agent(url, request.ca), signal, timeout };
       const outgoing = send(url, options, incoming => {
         // The page that comes with a failure is no part of what was asked for, and often longer.
         const limit = (incoming.statusCode ?? 0) < 300 ? maxBytes : Math.max(maxBytes, MAX_BYTES);
@@ -153,8 +159,8 @@ export class Transport {
           },
         );
       });
-      outgoing.setTimeout(this.#idleTimeout, () => {
-        outgoing.destroy(new Error(`no byte came for ${this.#idleTimeout / 1000} s`));
+      outgoing.on('timeout', () => {
+        outgoing.destroy(passingFault('ETIMEDOUT', `no byte came for ${this.#idleTimeout / 1000} s`));
       });
       outgoing.on('error', reject);
       outgoing.end(body);
@@ -176,7 +182,7 @@ export class Transport {
   }
 }
 
-function mayPass(request: HttpRequest, response: HttpResponse): boolean {
+function isPassing(request: HttpRequest, response: HttpResponse): boolean {
   return isTransient(outcomeOf(response)) || request.alsoTransient?.(response) === true;
 }
 
@@ -212,10 +218,10 @@ async function collect(incoming: http.IncomingMessage, maxBytes: number, method:
     chunks.push(chunk);
   }
   // A connection that ends early must not pass for a short body.
-  if (!incoming.complete) throw new Error('the answer was cut off');
+  if (!incoming.complete) throw passingFault('ECONNRESET', 'the answer was cut off');
   const declared = incoming.headers['content-length'];
   if (method !== 'HEAD' && declared !== undefined && Number(declared) !== length)
-    throw new Error('the answer was cut off');
+    throw passingFault('ECONNRESET', 'the answer was cut off');
   return Buffer.concat(chunks);
 }
 
@@ -224,24 +230,7 @@ function trusting(ca: string | undefined): https.AgentOptions {
   return ca === undefined ? {} : { ca: [...tls.getCACertificates('default'), ca] };
 }
 
-function unreachable(request: HttpRequest, fault: unknown, tries: number, elapsed: number): ManifoldError {
-  const times = tries === 1 ? 'once' : `${tries} times`;
-  return new ManifoldError(
-    'service-unreachable',
-    `${describe(request)} got no answer, tried ${times} in ${(elapsed / 1000).toFixed(1)} s: ${reasonOf(fault)}.`,
-    { hint: `Check that ${request.url.host} can be reached from this runner, and run again.`, cause: fault },
-  );
-}
-
 /** Method, host and path. Never the query, which may hold a signature. */
 function describe(request: HttpRequest): string {
   return `${request.method} ${request.url.origin}${request.url.pathname}`;
-}
-
-function reasonOf(fault: unknown): string {
-  // Node puts the attempts of "happy eyeballs" into an AggregateError whose own message is empty.
-  const inner = fault instanceof AggregateError ? fault.errors[0] : fault;
-  const code = (inner as NodeJS.ErrnoException | undefined)?.code;
-  const message = quote(messageOf(inner));
-  return code === undefined || message.includes(code) ? message : `${message} (${code})`;
 }

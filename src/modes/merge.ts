@@ -6,7 +6,7 @@ import { parseRepository } from '../oci/reference.ts';
 import { createIndexImage, type IndexImage } from '../publish/index-image.ts';
 import type { SigningReport } from '../publish/sign.ts';
 import { moveTags } from '../publish/tags.ts';
-import { closeSet } from '../records/closed-set.ts';
+import { requireComplete } from '../records/closed-set.ts';
 import { collectRecords } from '../records/collect.ts';
 import type { BuildRecord } from '../records/record.ts';
 import { ArtifactStore } from '../records/store.ts';
@@ -65,7 +65,7 @@ async function publish(inputs: MergeInputs, context: MergeContext): Promise<void
 async function readRecords(inputs: MergeInputs, run: Run, runner: Runner): Promise<BuildRecord[]> {
   const store = await ArtifactStore.open(1);
   const all = await runner.group('Records of this run', () => collectRecords(store, run));
-  const records = closeSet(all, inputs.component, inputs.platforms);
+  const records = requireComplete(all, inputs.component, inputs.platforms);
   for (const { component, platform, digest, source } of records) {
     runner.info(`Record of ${component} for ${platform}, attempt ${source.runAttempt}: ${digest}`);
   }

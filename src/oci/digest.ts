@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { ManifoldError, quote } from '../errors.ts';
+import * as v from 'valibot';
+import { ManifoldError, oneLine } from '../errors.ts';
 
 /**
  * The name of content by its SHA-256 (OCI image-spec, descriptor.md, "Digests"). The specification also registers
@@ -16,7 +17,7 @@ export function isDigest(text: string): text is Digest {
 /** @throws ManifoldError `invalid-digest` */
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;
-  throw new ManifoldError('invalid-digest', `"${quote(text)}" is not a digest.`, {
+  throw new ManifoldError('invalid-digest', `"${oneLine(text)}" is not a digest.`, {
     hint: 'A digest is sha256: followed by 64 lower-case hexadecimal digits.',
   });
 }
@@ -35,3 +36,9 @@ export function hexOf(digest: Digest): string {
 export function shortDigest(digest: Digest): string {
   return digest.slice(0, 'sha256:'.length + 12);
 }
+
+/** The schema of a digest, for the documents that name one. */
+export const digestSchema = v.custom<Digest>(
+  value => typeof value === 'string' && isDigest(value),
+  'sha256 digest',
+);

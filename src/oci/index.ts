@@ -1,4 +1,4 @@
-import { ManifoldError, quote } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import {
   type Descriptor,
   type ImageConfig,
@@ -63,7 +63,7 @@ function refuseForeignType(image: PlatformImage): void {
   if (image.image.mediaType === MEDIA_TYPE.ociManifest) return;
   const found = isManifestType(image.image.mediaType)
     ? 'a Docker image manifest'
-    : quote(image.image.mediaType);
+    : oneLine(image.image.mediaType);
   throw new ManifoldError(
     'mixed-media-types',
     `The image of ${formatPlatform(image.platform)} is ${found}, but an OCI index holds OCI image manifests only.`,

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { ManifoldError, quote } from '../errors.ts';
-import { type Digest, digestOf, isDigest } from './digest.ts';
-import { parseDocument } from './document.ts';
+import { parseDocument } from '../document.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
+import { type Digest, digestOf, digestSchema } from './digest.ts';
 
 export const MEDIA_TYPE = {
   ociIndex: 'application/vnd.oci.image.index.v1+json',
@@ -31,10 +31,6 @@ export function isManifestType(mediaType: string): boolean {
 }
 
 const annotations = v.record(v.string(), v.string());
-const digest = v.pipe(
-  v.string(),
-  v.custom<Digest>(value => isDigest(value as string), 'sha256 digest'),
-);
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const platform = v.object({
@@ -47,7 +43,7 @@ const platform = v.object({
 
 const descriptor = v.object({
   mediaType: v.string(),
-  digest,
+  digest: digestSchema,
   size,
   artifactType: v.optional(v.string()),
   annotations: v.optional(annotations),
@@ -130,6 +126,6 @@ function refuseOtherType(inside: string | undefined, outside: string, where: str
   if (inside === undefined || inside === outside) return;
   throw new ManifoldError(
     'invalid-document',
-    `${where} is served as ${quote(outside)} but says of itself that it is ${quote(inside)}.`,
+    `${where} is served as ${oneLine(outside)} but says of itself that it is ${oneLine(inside)}.`,
   );
 }

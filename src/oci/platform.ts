@@ -1,4 +1,4 @@
-import { ManifoldError, quote } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 
 /**
  * A platform (OCI image-spec, image-index.md, "platform"), normalised: one way to write each.
@@ -53,12 +53,13 @@ const PART = /^[a-z0-9_]+$/;
  * @throws ManifoldError `invalid-platform`
  */
 export function parsePlatform(text: string): Platform {
+  if (text.includes(',')) throw invalid(text, 'it is a list, and one platform is wanted here');
   const parts = text.trim().toLowerCase().split('/');
   const [first = '', second, third] = parts;
   if (parts.length > 3) throw invalid(text, 'it has more than three parts');
   if (second === undefined) {
     if (!Object.hasOwn(ARCHITECTURES, first)) {
-      throw invalid(text, `"${quote(first)}" is no known architecture`);
+      throw invalid(text, `"${oneLine(first)}" is no known architecture`);
     }
     return normalisePlatform({ os: 'linux', architecture: first });
   }
@@ -66,7 +67,7 @@ export function parsePlatform(text: string): Platform {
   // A hyphen is legal in this one spelling of an architecture, and nowhere else.
   for (const [position, part] of parts.entries())
     if (!PART.test(part) && !(position === 1 && part === 'x86-64'))
-      throw invalid(text, `"${quote(part)}" is not a part of a platform`);
+      throw invalid(text, `"${oneLine(part)}" is not a part of a platform`);
   if (Object.hasOwn(ARCHITECTURES, first) && !Object.hasOwn(ARCHITECTURES, second)) {
     throw invalid(text, 'the operating system comes first');
   }
@@ -74,7 +75,7 @@ export function parsePlatform(text: string): Platform {
 }
 
 function invalid(text: string, reason: string): ManifoldError {
-  return new ManifoldError('invalid-platform', `"${quote(text)}" is no platform: ${reason}.`, {
+  return new ManifoldError('invalid-platform', `"${oneLine(text)}" is no platform: ${reason}.`, {
     hint: 'A platform is os/architecture or os/architecture/variant, for example linux/amd64, linux/arm64, linux/arm/v7.',
   });
 }

@@ -1,4 +1,4 @@
-import { ManifoldError, quote } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import { type Digest, parseDigest } from './digest.ts';
 
 /** A repository in a registry: `ghcr.io` + `acme/app`. Docker Hub's short names are written out. */
@@ -60,18 +60,23 @@ export function parseReference(text: string): Reference {
 /** @throws ManifoldError `invalid-reference` */
 export function parseTag(text: string): string {
   if (TAG.test(text)) return text;
-  throw invalid(
-    text,
-    'it is not a tag',
-    'A tag has at most 128 letters, digits, dots, hyphens and underscores, and starts with none of ". -".',
-  );
+  const illegal = /[^A-Za-z0-9._-]/.exec(text)?.[0];
+  const reason =
+    illegal === undefined
+      ? text.length > 128
+        ? 'it is longer than 128 characters'
+        : 'it begins with a dot or a hyphen'
+      : `it holds "${oneLine(illegal) || ' '}"`;
+  throw new ManifoldError('invalid-reference', `"${oneLine(text)}" is no tag: ${reason}.`, {
+    hint: 'A tag is what follows the colon of an image name: at most 128 letters, digits, dots, hyphens and underscores. Several tags stand one a line or with commas.',
+  });
 }
 
 function splitName(name: string, whole: string): Repository {
   const slash = name.indexOf('/');
   const first = slash < 0 ? '' : name.slice(0, slash);
   // The first part is a host if it cannot be the first part of a path on Docker Hub (as every client decides).
-  const isHost = /[.:]/.test(first) || first === 'localhost' || /[A-Z]/.test(first);
+  const isHost = /[.:]/.test(first) || first.toLowerCase() === 'localhost';
   // Hosts are the same however they are written (RFC 3986, section 3.2.2); logins and tokens are kept by them.
   const host = isHost ? first.toLowerCase() : 'docker.io';
   const registry = DOCKER_HUB.has(host) ? 'docker.io' : host;
@@ -80,17 +85,21 @@ function splitName(name: string, whole: string): Repository {
 
   // Ports above 65535 and numbers that are no IPv4 address have the form of a host and are none.
   if (!HOST.test(registry) || !URL.canParse(`https://${registry}`))
-    throw invalid(whole, `"${quote(registry)}" is not a registry host`);
+    throw invalid(whole, `"${oneLine(registry)}" is not a registry host`);
   if (/[A-Z]/.test(path)) {
-    throw invalid(whole, 'a repository name has no capital letters', `Write ${quote(whole.toLowerCase())}.`);
+    throw invalid(
+      whole,
+      'a repository name has no capital letters',
+      `Write ${oneLine(whole.toLowerCase())}.`,
+    );
   }
-  if (!PATH.test(path)) throw invalid(whole, `"${quote(path)}" is not a repository name`);
+  if (!PATH.test(path)) throw invalid(whole, `"${oneLine(path)}" is not a repository name`);
   if (registry.length + path.length + 1 > 255) throw invalid(whole, 'it is longer than 255 characters');
   return { registry, path };
 }
 
 function invalid(text: string, reason: string, hint?: string): ManifoldError {
-  return new ManifoldError('invalid-reference', `"${quote(text)}" is no image name: ${reason}.`, {
+  return new ManifoldError('invalid-reference', `"${oneLine(text)}" is no image name: ${reason}.`, {
     hint: hint ?? 'An image name looks like ghcr.io/acme/app.',
   });
 }

@@ -1,5 +1,5 @@
 import { ManifoldError, messageOf } from '../errors.ts';
-import { eventually, type RetryPolicy } from '../http/retry.ts';
+import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type Descriptor, descriptorOf } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
@@ -7,6 +7,7 @@ import { attachBundle } from '../sign/bundle.ts';
 import { type Identity, sameIdentity } from '../sign/identity.ts';
 import type { Keyless, KeylessSigner } from '../sign/keyless.ts';
 import { type BundleVerifier, type SignatureSearch, searchSignatures } from '../sign/verify.ts';
+import { eventually } from './eventually.ts';
 import type { IndexImage } from './index-image.ts';
 
 /** What was signed where, and by whom. */

@@ -1,12 +1,25 @@
 import { ManifoldError, messageOf } from '../errors.ts';
-import { eventually, type RetryPolicy } from '../http/retry.ts';
+import type { RetryPolicy } from '../http/retry.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
+import { eventually } from './eventually.ts';
+
+interface Move {
+  readonly repository: RepositoryClient;
+  readonly tag: string;
+  /** `ghcr.io/acme/app:1.2.3` */
+  readonly name: string;
+}
+
+/** What became of a tag. `unconfirmed`: the registry may have moved it, but did not show it. */
+type Outcome =
+  | { readonly state: 'moved' }
+  | { readonly state: 'refused' | 'unconfirmed'; readonly reason: unknown };
 
 /**
  * Points tags at an index that every registry holds already, and reads each back.
  * @returns the full names that point at the index now
- * @throws ManifoldError that names what was moved and what was not
+ * @throws ManifoldError that names what was moved, what may have been, and what was not
  */
 export async function moveTags(
   index: ManifestContent,
@@ -17,27 +30,62 @@ export async function moveTags(
   const moves = repositories.flatMap(repository =>
     tags.map(tag => ({ repository, tag, name: `${repository.name}:${tag}` })),
   );
-  const results = await Promise.allSettled(
-    moves.map(async ({ repository, tag }) => {
-      await repository.putManifest(index, tag);
-      await readBack(index, repository, tag, retry);
-    }),
-  );
-  const failed = moves.flatMap(({ name }, position) => {
-    const result = results[position];
-    return result?.status === 'rejected' ? [{ name, reason: result.reason as unknown }] : [];
-  });
-  const [first] = failed;
-  if (first === undefined) return moves.map(({ name }) => name);
-  const moved = moves.map(({ name }) => name).filter(name => !failed.some(failure => failure.name === name));
-  const lines = failed.map(({ name, reason }) => `  ${name}: ${messageOf(reason)}`);
-  const rest = moved.length === 0 ? 'No tag was moved.' : `Moved: ${moved.join(', ')}.`;
-  throw new ManifoldError(
-    first.reason instanceof ManifoldError ? first.reason.code : 'registry-refused',
-    `${failed.length} of ${moves.length} tags could not be moved. ${rest}\n${lines.join('\n')}`,
+  const outcomes = await Promise.all(moves.map(move => moveTag(index, move, retry)));
+  if (outcomes.every(({ state }) => state === 'moved')) return moves.map(({ name }) => name);
+  throw tagsFailed(moves, outcomes);
+}
+
+async function moveTag(
+  index: ManifestContent,
+  { repository, tag }: Move,
+  retry: RetryPolicy,
+): Promise<Outcome> {
+  try {
+    await repository.putManifest(index, tag);
+  } catch (reason) {
+    // Without an answer nobody knows whether the request arrived.
+    const answered = reason instanceof ManifoldError && reason.code !== 'service-unreachable';
+    return { state: answered ? 'refused' : 'unconfirmed', reason };
+  }
+  try {
+    await readBack(index, repository, tag, retry);
+    return { state: 'moved' };
+  } catch (reason) {
+    return { state: 'unconfirmed', reason };
+  }
+}
+
+function tagsFailed(moves: readonly Move[], outcomes: readonly Outcome[]): ManifoldError {
+  const named = moves.map(({ name }, position) => ({ name, outcome: outcomes[position] as Outcome }));
+  const of = (state: Outcome['state']): string[] =>
+    named.filter(({ outcome }) => outcome.state === state).map(({ name }) => name);
+  const sentences = [
+    of('moved').length === 0 ? '' : `Moved: ${of('moved').join(', ')}.`,
+    of('unconfirmed').length === 0 ? '' : `Not confirmed, may have moved: ${of('unconfirmed').join(', ')}.`,
+    of('refused').length === 0 ? '' : `Not moved: ${of('refused').join(', ')}.`,
+  ];
+  const lines: string[] = [];
+  const hints = new Set<string>();
+  let first: unknown;
+  for (const { name, outcome } of named) {
+    if (outcome.state === 'moved') continue;
+    first ??= outcome.reason;
+    lines.push(`  ${name}: ${messageOf(outcome.reason)}`);
+    if (outcome.reason instanceof ManifoldError && outcome.reason.hint !== undefined)
+      hints.add(outcome.reason.hint);
+  }
+  return new ManifoldError(
+    first instanceof ManifoldError ? first.code : 'registry-refused',
+    [
+      `${lines.length} of ${moves.length} tags were not set. ${sentences.filter(Boolean).join(' ')}`,
+      ...lines,
+    ].join('\n'),
     {
-      hint: 'The image itself is complete. Re-run this job: it moves the tags that are left.',
-      cause: first.reason,
+      hint: [
+        ...hints,
+        'The image itself is complete and stays. Re-run this job: it sets the tags that are left.',
+      ].join('\n'),
+      cause: first,
     },
   );
 }

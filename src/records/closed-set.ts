@@ -1,4 +1,4 @@
-import { ManifoldError } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import { comparePlatforms, formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import type { BuildRecord } from './record.ts';
 
@@ -10,7 +10,7 @@ import type { BuildRecord } from './record.ts';
  * @returns the records of the component, in the order of the index
  * @throws ManifoldError `no-records`, `missing-platform`, `unexpected-platform`, `invalid-input`
  */
-export function closeSet(
+export function requireComplete(
   records: readonly BuildRecord[],
   component: string | undefined,
   platforms: readonly Platform[] | undefined,
@@ -20,9 +20,9 @@ export function closeSet(
       hint: 'Let the build jobs use Manifold with "mode: build", in the same workflow run, and this job "needs" them.',
     });
   }
-  if (platforms === undefined) compareWithMatrix(records);
   const merged = ofComponent(records, component);
-  if (platforms !== undefined) compareWithPlatforms(merged, platforms);
+  if (platforms === undefined) compareWithMatrix(records, merged);
+  else compareWithPlatforms(merged, platforms);
   refuseUnequalImages(merged);
   return merged.sort((a, b) => comparePlatforms(parsePlatform(a.platform), parsePlatform(b.platform)));
 }
@@ -45,13 +45,26 @@ function ofComponent(records: readonly BuildRecord[], component: string | undefi
   );
 }
 
-/** Every job of the matrix must have left its record. */
-function compareWithMatrix(records: readonly BuildRecord[]): void {
+/**
+ * Every job of a matrix must have left its record. A run may have several matrices, one for each job of the workflow;
+ * those that built nothing of what is merged are no concern of this merge.
+ */
+function compareWithMatrix(records: readonly BuildRecord[], merged: readonly BuildRecord[]): void {
+  const jobs = [...new Set(merged.map(({ source }) => source.job))];
+  for (const job of jobs) {
+    compareWithJob(
+      job,
+      records.filter(({ source }) => source.job === job),
+    );
+  }
+}
+
+function compareWithJob(job: string, records: readonly BuildRecord[]): void {
   const sizes = new Set(records.map(record => record.source.matrixSize));
   const [size] = sizes;
   if (size === undefined || size === null || sizes.size > 1) {
     throw new ManifoldError('missing-input', 'The records do not say how many builds there should be.', {
-      hint: 'Say which platforms the image has: platforms: linux/amd64,linux/arm64.',
+      hint: SAY_PLATFORMS,
     });
   }
   if (records.length === size) return;
@@ -59,16 +72,17 @@ function compareWithMatrix(records: readonly BuildRecord[]): void {
     .map(({ component, platform }) => `${component} ${platform}`)
     .sort()
     .join(', ');
-  const message = `The matrix has ${size} jobs, but ${records.length} left a record: ${found}.`;
+  const jobs = size === 1 ? '1 job' : `${size} jobs`;
+  const message = `The matrix of "${oneLine(job)}" has ${jobs}, but ${records.length} left a record: ${found}.`;
   if (records.length < size) {
     throw new ManifoldError('missing-platform', message, {
       hint: 'Re-run the build jobs that failed; this job runs again with them. Nothing was pushed.',
     });
   }
-  throw new ManifoldError('unexpected-platform', message, {
-    hint: 'Where builds come from several matrices, say which platforms the image has: platforms: linux/amd64,linux/arm64.',
-  });
+  throw new ManifoldError('unexpected-platform', message, { hint: SAY_PLATFORMS });
 }
+
+const SAY_PLATFORMS = 'Say which platforms the image has: platforms: linux/amd64,linux/arm64.';
 
 function compareWithPlatforms(records: readonly BuildRecord[], platforms: readonly Platform[]): void {
   const expected = platforms.map(formatPlatform);

@@ -1,4 +1,4 @@
-import { ManifoldError, quote } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import { formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 
 /** What the name of a build record's artifact says. */
@@ -21,7 +21,7 @@ const COMPONENT = /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/;
  */
 export function parseComponent(text: string): string {
   if (COMPONENT.test(text) && text.length <= 100) return text;
-  throw new ManifoldError('invalid-input', `"${quote(text)}" is no name of a component.`, {
+  throw new ManifoldError('invalid-input', `"${oneLine(text)}" is no name of a component.`, {
     hint: 'Use at most 100 lower-case letters and digits, with dots, hyphens and underscores between them.',
   });
 }
@@ -52,7 +52,7 @@ export function parseRecordName(name: string): RecordName {
   }
   throw new ManifoldError(
     'invalid-record',
-    `The artifact "${quote(name)}" is not a name that Manifold gives.`,
+    `The artifact "${oneLine(name)}" is not a name that Manifold gives.`,
     {
       hint: 'Names that begin with "manifold-build." are Manifold\'s own: rename what else this run uploads.',
     },

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { ManifoldError, quote } from '../errors.ts';
-import { type Digest, isDigest } from '../oci/digest.ts';
-import { checkDocument, parseDocument } from '../oci/document.ts';
+import { checkDocument, parseDocument } from '../document.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
+import { digestSchema } from '../oci/digest.ts';
 import { formatPlatform, parsePlatform } from '../oci/platform.ts';
 import { formatRepository, parseRepository } from '../oci/reference.ts';
 import type { RecordName } from './name.ts';
@@ -26,7 +26,6 @@ function canonical(what: string, rewrite: (text: string) => string) {
 const nonEmpty = v.pipe(v.string(), v.nonEmpty());
 const time = v.pipe(v.string(), v.isoTimestamp());
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
-const digest = v.custom<Digest>(value => typeof value === 'string' && isDigest(value), 'sha256 digest');
 
 /** Schema of a build record, version 1 (docs/records.md). Unknown fields are refused. */
 export const buildRecord = v.strictObject({
@@ -37,7 +36,7 @@ export const buildRecord = v.strictObject({
     v.array(canonical('full image name', text => formatRepository(parseRepository(text)))),
     v.nonEmpty(),
   ),
-  digest,
+  digest: digestSchema,
   mediaType: nonEmpty,
   size: count,
   /** Predicate types of the attestations that the registry holds for this image. */
@@ -72,12 +71,14 @@ export interface Origin {
   readonly repository: string;
   readonly commit: string;
   readonly runId: string;
+  /** The attempt that reads: no record can be of a later one. */
+  readonly runAttempt: number;
 }
 
 /** The bytes that cross the jobs. */
 export function formatRecord(record: BuildRecord): Buffer {
   return Buffer.from(
-    `${JSON.stringify(checkDocument(buildRecord, record, 'the record', 'invalid-record'), null, 2)}\n`,
+    `${JSON.stringify(checkDocument(buildRecord, record, 'the record', { code: 'invalid-record' }), null, 2)}\n`,
   );
 }
 
@@ -94,7 +95,7 @@ export function parseRecord(
 ): BuildRecord {
   const what = `the record in the artifact "${artifact}"`;
   refuseNewer(bytes, what);
-  const record = parseDocument(buildRecord, bytes, what, 'invalid-record');
+  const record = parseDocument(buildRecord, bytes, what, { code: 'invalid-record' });
   const agreements: [field: string, expected: string, found: string][] = [
     ['component', name.component, record.component],
     ['platform', formatPlatform(name.platform), record.platform],
@@ -103,11 +104,14 @@ export function parseRecord(
     ['source.commit', origin.commit, record.source.commit],
     ['source.runId', origin.runId, record.source.runId],
   ];
+  if (name.attempt > origin.runAttempt) {
+    agreements.push(['source.runAttempt', `at most ${origin.runAttempt}`, String(name.attempt)]);
+  }
   for (const [field, expected, found] of agreements) {
     if (expected === found) continue;
     throw new ManifoldError(
       'tampered-record',
-      `${what}, field "${field}": expected ${quote(expected)}, found ${quote(found)}.`,
+      `${what}, field "${field}": expected ${oneLine(expected)}, found ${oneLine(found)}.`,
       {
         hint: 'A record belongs to the run, commit and name that it was written for. Re-run the build job of this platform.',
       },
@@ -119,7 +123,7 @@ export function parseRecord(
 const versioned = v.looseObject({ schemaVersion: v.number() });
 
 function refuseNewer(bytes: Uint8Array, what: string): void {
-  const { schemaVersion } = parseDocument(versioned, bytes, what, 'invalid-record');
+  const { schemaVersion } = parseDocument(versioned, bytes, what, { code: 'invalid-record' });
   if (schemaVersion <= 1) return;
   throw new ManifoldError(
     'invalid-record',

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
 
 /** A file by which jobs tell each other something. */
@@ -105,7 +105,7 @@ async function withTemporaryFolder<T>(work: (folder: string) => Promise<T>): Pro
 
 function storeFailed(doing: string, error: unknown): ManifoldError {
   if (error instanceof ManifoldError) return error;
-  const message = quote(messageOf(error), 400);
+  const message = oneLine(messageOf(error), 400);
   return new ManifoldError('record-store', `${doing} failed: ${message}.`, {
     hint: remedy(message),
     cause: error,

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { ManifoldError, quote } from '../errors.ts';
+import { parseDocument } from '../document.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
-import { parseDocument } from '../oci/document.ts';
+import { isLoopback } from '../http/url.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Credential } from './credentials.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -35,7 +36,7 @@ const CLIENT = 'manifold';
 
 /**
  * Answers one registry's challenges: Bearer tokens by scope (distribution docs/spec/auth/token.md and oauth.md) and
- * Basic. The first request goes out bare; what the registry asks for is remembered, and one token serves all requests
+ * Basic. Requests go out bare until the registry asks for something; what it asks for is remembered, and one token serves all requests
  * of its scope.
  */
 export class Authenticator {
@@ -43,6 +44,7 @@ export class Authenticator {
   readonly #tokens = new Map<string, Promise<Token>>();
   #challenge: Challenge | undefined;
   #credential: Promise<Credential | undefined> | undefined;
+  #knowsBasic = false;
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
@@ -90,7 +92,8 @@ export class Authenticator {
     const credential = await this.#login();
     if (credential?.kind !== 'password') return undefined;
     const pair = Buffer.from(`${credential.username}:${credential.password}`).toString('base64');
-    this.#options.onSecret(pair);
+    if (!this.#knowsBasic) this.#options.onSecret(pair);
+    this.#knowsBasic = true;
     return `Basic ${pair}`;
   }
 
@@ -113,7 +116,7 @@ export class Authenticator {
       tokenAnswer,
       response.body,
       `the answer of the token service of ${this.#options.registry}`,
-      'registry-unauthorized',
+      { code: 'registry-unauthorized', secret: true },
     );
     const token = answer.token ?? answer.access_token;
     if (!token) {
@@ -169,20 +172,20 @@ function usableChallenge(response: HttpResponse): Challenge | undefined {
   );
 }
 
-/** A realm decides where the password goes: over TLS, unless the registry itself is on plain HTTP. */
+/** A realm decides where the password goes: over TLS, or not beyond this machine. */
 function parseRealm(realm: string | undefined, registry: string, endpoint: Endpoint): URL {
   const url = URL.parse(realm ?? '');
-  const secure =
-    url?.protocol === 'https:' || (url?.protocol === 'http:' && endpoint.url.protocol === 'http:');
+  const staysHere = url?.protocol === 'http:' && endpoint.url.protocol === 'http:' && isLoopback(url.host);
+  const secure = url?.protocol === 'https:' || staysHere;
   if (url !== null && secure) return url;
   throw new ManifoldError(
     'registry-unauthorized',
-    `${registry} sends its clients to the token service "${quote(realm ?? '')}", which is no https address.`,
+    `${registry} sends its clients to the token service "${oneLine(realm ?? '')}", which is no https address.`,
   );
 }
 
 function tokenRefused(registry: string, response: HttpResponse): ManifoldError {
-  const text = quote(response.body.toString('utf8'));
+  const text = oneLine(response.body.toString('utf8'));
   if (response.status === 401 || response.status === 403) {
     return new ManifoldError(
       'registry-unauthorized',

@@ -1,5 +1,6 @@
-import { ManifoldError, quote } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.ts';
+import { followUrl } from '../http/url.ts';
 import { type Digest, digestOf, isDigest } from '../oci/digest.ts';
 import { type Descriptor, MANIFEST_TYPES, type ManifestContent } from '../oci/manifest.ts';
 import { formatRepository, type Repository } from '../oci/reference.ts';
@@ -38,6 +39,11 @@ export class Registries {
   }
 }
 
+export type BlobDescriptor = Pick<Descriptor, 'digest' | 'size'>;
+
+/** Config blobs and bundles are small; what a descriptor claims beyond this is not downloaded. Bytes. */
+const LARGEST_BLOB = 16 * 1024 * 1024;
+
 /** What a registry said when it took a manifest. */
 export interface Pushed {
   /** The subject that the registry will list this manifest under (distribution-spec, "Pushing Manifests with Subject"). */
@@ -56,6 +62,7 @@ export class RepositoryClient {
   readonly name: string;
   readonly #endpoint: Endpoint;
   readonly #authenticator: Authenticator;
+  readonly #blobs = new Map<Digest, Promise<BlobDescriptor>>();
   #lacksReferrersApi = false;
   #hasReferrersApi = false;
 
@@ -88,7 +95,7 @@ export class RepositoryClient {
     const digest = digestOf(response.body);
     const said = response.headers['docker-content-digest'];
     if (isDigest(reference) && digest !== reference) throw this.#mismatch(reference, digest);
-    if (said !== undefined && said !== digest) throw this.#mismatch(quote(String(said)), digest);
+    if (said !== undefined && said !== digest) throw this.#mismatch(oneLine(String(said)), digest);
     const mediaType = (response.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
     return { bytes: response.body, mediaType, digest };
   }
@@ -117,7 +124,7 @@ export class RepositoryClient {
     }
     const said = response.headers['docker-content-digest'];
     if (said !== undefined && said !== content.digest)
-      throw this.#mismatch(quote(String(said)), content.digest);
+      throw this.#mismatch(oneLine(String(said)), content.digest);
     const subject = response.headers['oci-subject'];
     return { subject: Array.isArray(subject) ? subject[0] : subject };
   }
@@ -126,8 +133,14 @@ export class RepositoryClient {
    * Reads a blob of the digest and size that its descriptor gives.
    * @throws ManifoldError `registry-…`, `digest-mismatch`
    */
-  async getBlob(descriptor: Pick<Descriptor, 'digest' | 'size'>, options: GetOptions = {}): Promise<Buffer> {
+  async getBlob(descriptor: BlobDescriptor, options: GetOptions = {}): Promise<Buffer> {
     const { digest, size } = descriptor;
+    if (size > LARGEST_BLOB) {
+      throw new ManifoldError(
+        'invalid-document',
+        `The blob ${this.#at(digest)} is said to have ${size} bytes; at most ${LARGEST_BLOB} are read.`,
+      );
+    }
     const response = await this.#send('GET', `blobs/${digest}`, 'pull', {
       maxBytes: size,
       ...lagging(options),
@@ -138,22 +151,42 @@ export class RepositoryClient {
     return response.body;
   }
 
-  /** Makes sure that the registry holds these bytes as a blob; uploads them only if it does not. */
-  async putBlob(bytes: Uint8Array, tries = 3): Promise<Pick<Descriptor, 'digest' | 'size'>> {
+  /**
+   * Makes sure that the registry holds these bytes as a blob. What was put before through this client is not put again.
+   * @param isNew the bytes were never anywhere, so that nobody needs to be asked for them
+   */
+  putBlob(bytes: Uint8Array, isNew = false): Promise<BlobDescriptor> {
     const digest = digestOf(bytes);
+    const known = this.#blobs.get(digest);
+    if (known !== undefined) return known;
+    const put = this.#upload(bytes, digest, isNew ? 'new' : 'maybe there');
+    this.#blobs.set(digest, put);
+    put.catch(() => this.#blobs.delete(digest));
+    return put;
+  }
+
+  async #upload(
+    bytes: Uint8Array,
+    digest: Digest,
+    expectation: 'new' | 'maybe there',
+    tries = 3,
+  ): Promise<BlobDescriptor> {
     const descriptor = { digest, size: bytes.byteLength };
-    const present = await this.#send('HEAD', `blobs/${digest}`, 'push', {});
-    if (present.status === 200) return descriptor;
+    if (expectation === 'maybe there') {
+      const present = await this.#send('HEAD', `blobs/${digest}`, 'push', {});
+      if (present.status === 200) return descriptor;
+    }
     const session = await this.#send('POST', 'blobs/uploads/', 'push', {});
     const location = session.headers.location;
     if (session.status !== 202 || location === undefined)
       throw this.#failure(session, `Starting an upload to ${this.name}`);
-    const url = new URL(location, session.url);
+    const url = followUrl(location, session.url);
     url.searchParams.set('digest', digest);
     const headers = { 'content-type': 'application/octet-stream' };
     const stored = await this.#request({ method: 'PUT', url, headers, body: bytes }, 'push');
     // A connection that broke during the upload may have ended the session, with the blob or without it: look again.
-    if ([400, 404, 416].includes(stored.status) && tries > 1) return this.putBlob(bytes, tries - 1);
+    if ([400, 404, 416].includes(stored.status) && tries > 1)
+      return this.#upload(bytes, digest, 'maybe there', tries - 1);
     if (stored.status !== 201) throw this.#failure(stored, `Uploading the blob ${this.#at(digest)}`);
     return descriptor;
   }
@@ -226,7 +259,7 @@ export class RepositoryClient {
       'digest-mismatch',
       `${this.name} answered for ${expected} with bytes whose digest is ${actual}.`,
       {
-        hint: 'The registry, or something on the way to it, changes content. Nothing was published.',
+        hint: 'The registry, or something on the way to it, changes content.',
       },
     );
   }

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
-import { checkDocument, parseDocument } from '../oci/document.ts';
+import { checkDocument, parseDocument } from '../document.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { dockerConfigDirectory } from './endpoint.ts';
 
 /** What a login left behind: a name and password, or a refresh token ("identity token"). */
@@ -87,7 +87,10 @@ async function readConfig(env: NodeJS.ProcessEnv): Promise<DockerConfig> {
       cause: error,
     });
   }
-  return parseDocument(config, bytes, "Docker's login file config.json", 'credentials');
+  return parseDocument(config, bytes, "Docker's login file config.json", {
+    code: 'credentials',
+    secret: true,
+  });
 }
 
 function decodeAuth(auth: string, registry: string): Credential {
@@ -121,7 +124,7 @@ async function askHelper(
     if (/credentials not found/i.test(stdout)) return undefined;
     throw new ManifoldError(
       'credentials',
-      `${command} failed for ${server}: ${quote(stdout) || `exit code ${code}`}.`,
+      `${command} failed for ${server}: ${oneLine(stdout) || `exit code ${code}`}.`,
     );
   }
   let answer: unknown;
@@ -131,7 +134,10 @@ async function askHelper(
     // The text itself may hold the password: it is not shown.
     throw new ManifoldError('credentials', `${command} did not answer with JSON for ${server}.`);
   }
-  const { Username, Secret } = checkDocument(helperAnswer, answer, `the answer of ${command}`, 'credentials');
+  const { Username, Secret } = checkDocument(helperAnswer, answer, `the answer of ${command}`, {
+    code: 'credentials',
+    secret: true,
+  });
   if (Username === '<token>') return { kind: 'refresh-token', token: Secret };
   return { kind: 'password', username: Username, password: Secret };
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { isLoopback } from '../http/url.ts';
 
 /** Where a registry's API is, and which certificates it may show. */
 export interface Endpoint {
@@ -25,16 +26,6 @@ export function endpointOf(registry: string, env: NodeJS.ProcessEnv): Endpoint {
   const scheme = ca === undefined && isLoopback(host) ? 'http' : 'https';
   const url = new URL(`${scheme}://${host}/v2/`);
   return ca === undefined ? { url } : { url, ca };
-}
-
-function isLoopback(host: string): boolean {
-  const { hostname } = new URL(`http://${host}`);
-  return (
-    hostname === 'localhost' ||
-    hostname.endsWith('.localhost') ||
-    hostname === '[::1]' ||
-    /^127(\.\d+){3}$/.test(hostname)
-  );
 }
 
 /** Docker reads `*.crt` of `certs.d/<host>/` (docs.docker.com, "Verify repository client with certificates"). */

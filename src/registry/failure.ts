@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type ErrorCode, ManifoldError, quote } from '../errors.ts';
+import { type ErrorCode, ManifoldError, oneLine } from '../errors.ts';
 import { isRateLimit } from '../http/retry.ts';
 import type { HttpResponse } from '../http/transport.ts';
 
@@ -32,7 +32,7 @@ export function registryFailure(response: HttpResponse, doing: string, repositor
       ? response.body.toString('utf8')
       : [error.code, error.message].filter(Boolean).join(': ');
   const { code, hint } = kindOf(response, repository);
-  const answer = text === '' ? `${response.status}` : `${response.status} ${quote(text)}`;
+  const answer = text === '' ? `${response.status}` : `${response.status} ${oneLine(text)}`;
   return new ManifoldError(code, `${doing} failed: the registry answered ${answer}.`, { hint });
 }
 

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { ManifoldError } from '../errors.ts';
+import { followUrl } from '../http/url.ts';
 import { type Digest, hexOf } from '../oci/digest.ts';
 import {
   type Descriptor,
@@ -41,7 +42,7 @@ function nextPage(link: string | string[] | undefined, base: URL): URL | undefin
   const header = Array.isArray(link) ? link.join(',') : (link ?? '');
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(header)?.[1];
   if (target === undefined) return undefined;
-  const url = new URL(target, base);
+  const url = followUrl(target, base);
   if (url.origin === base.origin) return url;
   throw new ManifoldError(
     'registry-refused',

@@ -1,5 +1,5 @@
 import { bundleFromJSON, bundleToJSON, type TransparencyLogEntry, toDSSEBundle } from '@sigstore/bundle';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { type Descriptor, type ManifestContent, MEDIA_TYPE, manifestContent } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { pushReferrer } from '../registry/referrers.ts';
@@ -36,7 +36,7 @@ export function parseBundle(bytes: Uint8Array) {
   try {
     return bundleFromJSON(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (error) {
-    throw new ManifoldError('invalid-document', `It is no Sigstore bundle: ${quote(messageOf(error))}.`, {
+    throw new ManifoldError('invalid-document', `It is no Sigstore bundle: ${oneLine(messageOf(error))}.`, {
       cause: error,
     });
   }
@@ -52,7 +52,10 @@ export async function attachBundle(
   subject: Descriptor,
   bundle: Buffer,
 ): Promise<void> {
-  const [layer, config] = await Promise.all([client.putBlob(bundle), client.putBlob(Buffer.from('{}'))]);
+  const [layer, config] = await Promise.all([
+    client.putBlob(bundle, true),
+    client.putBlob(Buffer.from('{}')),
+  ]);
   const annotations = {
     'dev.sigstore.bundle.content': 'dsse-envelope',
     [PREDICATE_ANNOTATION]: SIGNATURE_PREDICATE,

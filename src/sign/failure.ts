@@ -1,4 +1,4 @@
-import { type ErrorCode, ManifoldError, quote } from '../errors.ts';
+import { type ErrorCode, ManifoldError, oneLine } from '../errors.ts';
 import type { HttpResponse } from '../http/transport.ts';
 
 /** A service's refusal, with what it answered. */
@@ -8,7 +8,7 @@ export function serviceFailure(
   code: ErrorCode = 'signing-failed',
 ): ManifoldError {
   // A service may send back what it was sent; a token cut short is one that the runner's mask does not know.
-  const text = quote(response.body.toString('utf8').replace(/\bey[\w-]{10,}[\w.-]*/g, '***'), 300);
+  const text = oneLine(response.body.toString('utf8').replace(/\bey[\w-]{10,}[\w.-]*/g, '***'), 300);
   return new ManifoldError(
     code,
     `${service} (${response.url.origin}) answered ${response.status}${text === '' ? '' : `: ${text}`}.`,

@@ -1,16 +1,15 @@
 import { createSign, type KeyObject, X509Certificate } from 'node:crypto';
 import * as v from 'valibot';
+import { parseDocument } from '../document.ts';
 import { ManifoldError, messageOf } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
 import { baseUrl } from '../http/url.ts';
-import { parseDocument } from '../oci/document.ts';
 import { serviceFailure } from './failure.ts';
 import type { IdentityToken } from './identity-token.ts';
 
 const chain = v.object({ chain: v.object({ certificates: v.pipe(v.array(v.string()), v.minLength(1)) }) });
 const answer = v.object({
   signedCertificateEmbeddedSct: v.optional(chain),
-  signedCertificateDetachedSct: v.optional(chain),
 });
 
 /**
@@ -39,13 +38,10 @@ export async function requestCertificate(
   });
   if (response.status !== 200 && response.status !== 201)
     throw serviceFailure('The certificate authority Fulcio', response);
-  const { signedCertificateEmbeddedSct, signedCertificateDetachedSct } = parseDocument(
-    answer,
-    response.body,
-    'the answer of Fulcio',
-    'signing-failed',
-  );
-  const [leaf] = (signedCertificateEmbeddedSct ?? signedCertificateDetachedSct)?.chain.certificates ?? [];
+  const { signedCertificateEmbeddedSct } = parseDocument(answer, response.body, 'the answer of Fulcio', {
+    code: 'signing-failed',
+  });
+  const [leaf] = signedCertificateEmbeddedSct?.chain.certificates ?? [];
   try {
     return new X509Certificate(leaf ?? '');
   } catch (error) {

@@ -1,17 +1,19 @@
 import * as v from 'valibot';
+import { parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { parseDocument } from '../oci/document.ts';
 import { serviceFailure } from './failure.ts';
 import type { Identity } from './identity.ts';
 
-/** An OIDC token that says who this job is. It lives for minutes: fetch it right before the certificate. */
+/** An OIDC token that says who this job is. It lives for five minutes. */
 export interface IdentityToken {
   readonly token: string;
   /** The claim that the certificate authority wants signed as proof that we hold the key. */
   readonly subject: string;
   /** Whom a certificate for this token will name, as far as the token tells. */
   readonly identity: Identity | undefined;
+  /** When it was given, by the monotonic clock, in milliseconds. */
+  readonly received: number;
 }
 
 const answer = v.object({ value: v.pipe(v.string(), v.nonEmpty()) });
@@ -54,20 +56,18 @@ export async function fetchIdentityToken(
     const code = response.status < 500 && response.status !== 429 ? 'no-id-token' : 'signing-failed';
     throw serviceFailure('The issuer of identity tokens', response, code);
   }
-  const token = parseDocument(
-    answer,
-    response.body,
-    'the answer of the issuer of identity tokens',
-    'no-id-token',
-  ).value;
+  const token = parseDocument(answer, response.body, 'the answer of the issuer of identity tokens', {
+    code: 'no-id-token',
+    secret: true,
+  }).value;
   onSecret(token);
-  return { token, ...readClaims(token, env) };
+  return { token, received: performance.now(), ...readClaims(token, env) };
 }
 
-function readClaims(token: string, env: NodeJS.ProcessEnv): Omit<IdentityToken, 'token'> {
+function readClaims(token: string, env: NodeJS.ProcessEnv): Pick<IdentityToken, 'subject' | 'identity'> {
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url');
   // A token that cannot be read must not end up in the message.
-  const read = parseDocument(claims, payload, 'the identity token', 'no-id-token');
+  const read = parseDocument(claims, payload, 'the identity token', { code: 'no-id-token', secret: true });
   const { iss, sub, email, email_verified, job_workflow_ref } = read;
   const server = env.GITHUB_SERVER_URL || 'https://github.com';
   return {

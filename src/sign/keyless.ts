@@ -18,6 +18,9 @@ export interface KeylessOptions {
   readonly onSecret: (secret: string) => void;
 }
 
+/** Milliseconds for which a token of five minutes is used without another thought. */
+const FRESH = 120_000;
+
 /** Signing without keys of one's own, in two steps: who we are, and then the certificate that says so. */
 export class Keyless {
   readonly #options: KeylessOptions;
@@ -39,7 +42,10 @@ export class Keyless {
   async createSigner(token: IdentityToken): Promise<KeylessSigner> {
     const { services, transport } = this.#options;
     const keys = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
-    const certificate = await requestCertificate(services.certificateAuthority, token, keys, transport);
+    // What came between may have taken longer than a token lives: registries were asked for what is signed already.
+    const isFresh = performance.now() - token.received < FRESH;
+    const current = isFresh ? token : await this.identify();
+    const certificate = await requestCertificate(services.certificateAuthority, current, keys, transport);
     return new KeylessSigner(certificate, keys.privateKey, this.#options);
   }
 }

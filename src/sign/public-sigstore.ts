@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { initTUF } from '@sigstore/tuf';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 
 /** Opened once: two at the same time would write the same cache. */
 let repository: ReturnType<typeof initTUF> | undefined;
@@ -22,7 +22,7 @@ export async function publicTarget(name: string, env: NodeJS.ProcessEnv): Promis
   } catch (error) {
     throw new ManifoldError(
       'service-unreachable',
-      `The public Sigstore's ${name} could not be fetched: ${quote(messageOf(error))}.`,
+      `The public Sigstore's ${name} could not be fetched: ${oneLine(messageOf(error))}.`,
       {
         hint: 'Re-run the job, or give the files of your own Sigstore by "trusted-root" and "signing-config".',
         cause: error,

@@ -2,10 +2,10 @@ import { createHash, type X509Certificate } from 'node:crypto';
 import type { TransparencyLogEntry } from '@sigstore/bundle';
 import { TransparencyLogEntry as EntryMessage } from '@sigstore/protobuf-specs';
 import * as v from 'valibot';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { parseDocument } from '../document.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { baseUrl } from '../http/url.ts';
-import { parseDocument } from '../oci/document.ts';
+import { baseUrl, followUrl } from '../http/url.ts';
 import { serviceFailure } from './failure.ts';
 import type { TransparencyLog } from './services.ts';
 import { preAuthenticationEncoding } from './statement.ts';
@@ -65,7 +65,7 @@ function readEntry(json: () => unknown): TransparencyLogEntry {
   } catch (error) {
     throw new ManifoldError(
       'signing-failed',
-      `Rekor answered with an illegible entry: ${quote(messageOf(error))}.`,
+      `Rekor answered with an illegible entry: ${oneLine(messageOf(error))}.`,
       { cause: error },
     );
   }
@@ -118,14 +118,14 @@ async function logInVersion1(
     // An earlier try arrived although its answer did not: the entry is there, and is ours.
     response = await transport.request({
       method: 'GET',
-      url: new URL(location, response.url),
+      url: followUrl(location, response.url),
       headers: { accept: 'application/json' },
     });
   }
   if (response.status !== 200 && response.status !== 201)
     throw serviceFailure('The transparency log Rekor', response);
   const [logged] = Object.values(
-    parseDocument(answerVersion1, response.body, 'the answer of Rekor', 'signing-failed'),
+    parseDocument(answerVersion1, response.body, 'the answer of Rekor', { code: 'signing-failed' }),
   );
   if (logged === undefined) throw new ManifoldError('signing-failed', 'Rekor answered without an entry.');
   return fromVersion1(logged);

@@ -4,7 +4,7 @@ import {
   ServiceSelector,
   type SigningConfig,
 } from '@sigstore/protobuf-specs';
-import { ManifoldError, quote } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 
 /** The services that one signature is made with. */
 export interface SigningServices {
@@ -47,7 +47,7 @@ export function chooseServices(config: SigningConfig, now: Date): SigningService
 function address(what: string, { url }: Service): URL {
   const parsed = URL.parse(url);
   if (parsed?.protocol === 'https:' || parsed?.protocol === 'http:') return parsed;
-  throw unusable(what, `"${quote(url)}" is no address`);
+  throw unusable(what, `"${oneLine(url)}" is no address`);
 }
 
 function choose(

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 
 /** Where a Sigstore is described; absent means the public one. */
 export interface TrustSource {
@@ -47,7 +47,10 @@ async function readText(input: string, file: string): Promise<string> {
     throw new ManifoldError(
       'invalid-input',
       `The input "${input}" names a file that cannot be read: ${messageOf(error)}.`,
-      { cause: error },
+      {
+        hint: 'The path is relative to the workspace: is the file in the repository, and did actions/checkout run in this job?',
+        cause: error,
+      },
     );
   }
 }
@@ -56,7 +59,7 @@ function decode<T>(what: string, text: string, fromJSON: (value: unknown) => T):
   try {
     return fromJSON(JSON.parse(text));
   } catch (error) {
-    throw new ManifoldError('signing-config', `The ${what} cannot be read: ${quote(messageOf(error))}.`, {
+    throw new ManifoldError('signing-config', `The ${what} cannot be read: ${oneLine(messageOf(error))}.`, {
       cause: error,
     });
   }

@@ -1,9 +1,9 @@
 import type { TrustedRoot } from '@sigstore/protobuf-specs';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
 import * as v from 'valibot';
-import { ManifoldError, messageOf, quote } from '../errors.ts';
+import { parseDocument } from '../document.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { type Digest, hexOf } from '../oci/digest.ts';
-import { parseDocument } from '../oci/document.ts';
 import { type Descriptor, parseManifest } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { listReferrers } from '../registry/referrers.ts';
@@ -31,7 +31,7 @@ export class BundleVerifier {
     try {
       identity = this.#verifier.verify(toSignedEntity(bundle)).identity;
     } catch (error) {
-      throw refused(quote(messageOf(error)), error);
+      throw refused(oneLine(messageOf(error)), error);
     }
     checkStatement(bundle.content.dsseEnvelope, digest);
     const name = identity?.subjectAlternativeName;
@@ -50,15 +50,12 @@ const statement = v.looseObject({
 
 function checkStatement(envelope: { payloadType: string; payload: Uint8Array }, digest: Digest): void {
   if (envelope.payloadType !== PAYLOAD_TYPE)
-    throw refused(`its payload is ${quote(envelope.payloadType)}, no in-toto statement`);
-  const { predicateType, subject } = parseDocument(
-    statement,
-    envelope.payload,
-    'The statement',
-    'signature-unverified',
-  );
+    throw refused(`its payload is ${oneLine(envelope.payloadType)}, no in-toto statement`);
+  const { predicateType, subject } = parseDocument(statement, envelope.payload, 'The statement', {
+    code: 'signature-unverified',
+  });
   if (predicateType !== SIGNATURE_PREDICATE)
-    throw refused(`it states ${quote(predicateType)}, which is no signature`);
+    throw refused(`it states ${oneLine(predicateType)}, which is no signature`);
   if (!subject.some(({ digest: named }) => named.sha256 === hexOf(digest))) {
     throw refused('it is about another image than the one it is attached to');
   }

@@ -1,3 +1,0 @@
-import { createRequire as manifoldCreateRequire } from 'node:module';
-const require = manifoldCreateRequire(import.meta.url);
-import{a as e,c as i}from"./chunk-MIFKFE7W.js";import{createHash as s}from"node:crypto";var r=/^sha256:[0-9a-f]{64}$/;function n(t){return r.test(t)}function a(t){if(n(t))return t;throw new e("invalid-digest",`"${i(t)}" is not a digest.`,{hint:"A digest is sha256: followed by 64 lower-case hexadecimal digits."})}function h(t){return`sha256:${s("sha256").update(t).digest("hex")}`}function f(t){return t.slice(7)}function u(t){return t.slice(0,19)}export{n as a,a as b,h as c,f as d,u as e};

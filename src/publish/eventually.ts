@@ -1,0 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nextDelay, type RetryPolicy } from '../http/retry.ts';
+
+/**
+ * Looks until something is there, as registries show what they took with a delay: an answer that is not undefined, or
+ * undefined once the budget is used up.
+ */
+export async function eventually<T>(
+  policy: RetryPolicy,
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const start = performance.now();
+  for (let failures = 1; ; failures++) {
+    const found = await look();
+    if (found !== undefined) return found;
+    const delay = nextDelay(policy, failures, performance.now() - start, undefined);
+    if (delay === undefined) return undefined;
+    await sleep(delay);
+  }
+}
