@@ -20,10 +20,10 @@ tools: ## Build what is missing of the lab's tools
 clean-tools: ## Remove the lab's tools and all else that was put into the cache
 	@$(NODE) lab/tools/clean.ts
 
-lab: install ## Bring the lab up and keep it until Ctrl-C
+lab: install tools ## Bring the lab up and keep it until Ctrl-C
 	@$(NODE) lab/up.ts
 
-bench: install ## Measure what the budgets are about
+bench: install tools ## Measure what the budgets are about
 	@for file in bench/startup.ts bench/merge.ts; do $(NODE) "$$file" || exit 1; done
 
 dist: install ## Make dist/ from src/
@@ -35,5 +35,5 @@ lint: install ## Compiler and linters
 format: install ## Bring all files into the one format
 	@$(RUN) biome check --write .
 
-install:
+install: ## Install the packages of package-lock.json
 	@$(NODE) scripts/install.ts

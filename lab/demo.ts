@@ -53,7 +53,7 @@ async function openLab(): Promise<Lab> {
   const lab = await startLab({ buildkit: true, registries: ['plain'], sigstore: true, artifacts: true });
   note(`registry            ${lab.registry('plain').host}`);
   for (const { name, architecture } of Object.values(lab.buildkit.builders))
-    note(`BuildKit            ${name}, a runner for ${architecture}`);
+    note(`BuildKit            ${name}, stands for a runner of ${architecture}`);
   note(`Sigstore            Fulcio ${lab.sigstore.urls.fulcio}, Rekor ${lab.sigstore.urls.rekor}`);
   note(`GitHub              artifact service, issuer of identity tokens ${lab.issuer.url}`);
   return lab;
@@ -61,6 +61,16 @@ async function openLab(): Promise<Lab> {
 
 async function publish(lab: Lab): Promise<void> {
   const counters = await startCounters(lab);
+  try {
+    await publishCounted(lab, counters);
+  } finally {
+    for (const proxy of Object.values<FaultProxy>({ ...counters })) await proxy.close();
+  }
+}
+
+async function publishCounted(lab: Lab, counters: Counters): Promise<void> {
+  say();
+  say(dim(`The jobs reach the registry through ${counters.registry.host}, where requests are counted.`));
   const release = newRelease(lab, [`${counters.registry.host}/demo/hello`]);
   for (const platform of ['linux/amd64', 'linux/arm64']) {
     await step(`Job "build (${platform})"`, async () =>
@@ -81,7 +91,6 @@ async function publish(lab: Lab): Promise<void> {
   const json = JSON.parse(merged.outputs.json ?? '') as MergeJson;
   await checkByOthers(lab, release, json);
   showResult(release, json, requests);
-  for (const proxy of Object.values<FaultProxy>({ ...counters })) await proxy.close();
 }
 
 async function startCounters(lab: Lab): Promise<Counters> {
@@ -159,6 +168,8 @@ function showResult(release: Release, json: MergeJson, requests: readonly [strin
   say(`  according to ${json.signed?.issuer}`);
   say();
   say(`The merge took ${requests.map(([service, count]) => `${count} × ${service}`).join(', ')}.`);
+  say();
+  say(dim('The lab is gone now, and the addresses above with it.'));
   say();
   say('Where to look next:');
   say('  README.md            a workflow to copy into a repository of yours');

@@ -53,6 +53,14 @@ export async function build(
   return (await start(release, 'build', inputs, changes, matrix)).finished;
 }
 
+/** Runs the build jobs of both architectures; one that fails is an error with its log. */
+export async function buildBoth(release: Release, changes: JobChanges = {}): Promise<void> {
+  for (const platform of ['linux/amd64', 'linux/arm64']) {
+    const { exitCode, log } = await build(release, platform, changes);
+    if (exitCode !== 0) throw new Error(`the build of ${platform} ended with ${exitCode}:\n${log}`);
+  }
+}
+
 /** Starts a merge job. */
 export function startMerge(release: Release, changes: JobChanges = {}): Promise<RunningAction> {
   return start(release, 'merge', mergeInputs(release, changes), changes, null);

@@ -61,3 +61,14 @@ export async function syntheticRelease(lab: Lab, images: readonly string[], coun
   transport.close();
   return release;
 }
+
+/** An image of an earlier release, under a tag that a later one is to move. @returns its digest */
+export async function publishEarlier(lab: Lab, image: string, tag: string): Promise<string> {
+  const transport = new Transport();
+  const registries = new Registries({ env: lab.environment(), transport, onSecret: () => {} });
+  const client = registries.repository(parseRepository(image));
+  const content = await pushSynthetic(client, parsePlatform('linux/amd64'));
+  await client.putManifest(content, tag);
+  transport.close();
+  return content.digest;
+}

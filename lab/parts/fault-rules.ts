@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
+import { seededRandom } from './random.ts';
 
 /** Which requests are meant: all that it names must hold, and what it leaves out holds always. */
 export interface RequestPattern {
@@ -51,10 +52,10 @@ export function matches(pattern: RequestPattern, method: string, path: string): 
 /** The rules of one proxy, in the order they were added; the first that applies decides. */
 export class FaultRules {
   readonly #rules: { rule: FaultRule; matched: number; applied: number }[] = [];
-  #seed: number;
+  readonly #random: () => number;
 
   constructor(seed: number) {
-    this.#seed = seed;
+    this.#random = seededRandom(seed);
   }
 
   add(rule: FaultRule): ActiveRule {
@@ -97,13 +98,5 @@ export class FaultRules {
     if (typeof on === 'function' && !on(n)) return false;
     if (Array.isArray(on) && !on.includes(n)) return false;
     return probability === undefined || this.#random() < probability;
-  }
-
-  /** mulberry32: small, and the same sequence for the same seed on every machine. */
-  #random(): number {
-    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 }

@@ -1,68 +1,86 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Lab, startLab } from '../lab.ts';
 import { type FaultProxy, startFaultProxy } from '../parts/fault-proxy.ts';
-import { build, merge, newRelease, type Release, startMerge } from '../pipeline.ts';
+import { seededRandom } from '../parts/random.ts';
+import { buildBoth, merge, newRelease, type Release, startMerge } from '../pipeline.ts';
+import { publishEarlier } from '../synthetic-release.ts';
 import { type MergeJson, manifestsOf, Oracles } from './oracles.ts';
 
-// SIGKILL in the middle: whatever had been done, a tag either is not there or points at a complete, signed image.
+// SIGKILL in the middle: whatever had been done, the tag either points at the earlier image, or at a complete, signed one.
 
 const MOMENTS = 10;
+const TAG = '1.2.3';
 const seed = Number(process.env.MANIFOLD_SEED ?? Date.now() % 1_000_000);
+
+type Service = 'registry' | 'artifacts' | 'oidc' | 'fulcio' | 'rekor' | 'tsa';
 
 let lab: Lab;
 let oracles: Oracles;
-let registry: FaultProxy;
+let proxies: Record<Service, FaultProxy>;
+let signingConfig: string;
 
 beforeAll(async () => {
   lab = await startLab({ buildkit: true, registries: ['plain'], sigstore: true, artifacts: true });
   oracles = new Oracles(lab);
-  registry = await startFaultProxy({ target: lab.registry('plain').url });
+  const { fulcio, rekor, tsa } = lab.sigstore.urls;
+  const inFrontOf = (target: string): Promise<FaultProxy> => startFaultProxy({ target });
+  proxies = {
+    registry: await inFrontOf(lab.registry('plain').url),
+    artifacts: await inFrontOf(lab.artifacts.url),
+    oidc: await inFrontOf(lab.issuer.url),
+    fulcio: await inFrontOf(fulcio),
+    rekor: await inFrontOf(rekor),
+    tsa: await inFrontOf(tsa),
+  };
+  const urls = { fulcio: proxies.fulcio.url, rekor: proxies.rekor.url, tsa: proxies.tsa.url };
+  signingConfig = await lab.sigstore.signingConfigFor('killed', urls);
 });
 
 afterAll(async () => {
-  await registry?.close();
+  for (const proxy of Object.values(proxies ?? {})) await proxy.close();
   await lab?.close();
 });
 
-async function builtRelease(name: string): Promise<Release> {
-  const release = newRelease(lab, [`${registry.host}/acme/${name}`]);
-  for (const platform of ['linux/amd64', 'linux/arm64']) {
-    const { exitCode, log } = await build(release, platform);
-    expect(exitCode, log).toBe(0);
-  }
-  return release;
+const jobChanges = () => ({
+  with: { 'signing-config': signingConfig },
+  job: { through: { artifacts: proxies.artifacts.url, oidc: proxies.oidc.url } },
+});
+
+async function builtRelease(name: string): Promise<{ release: Release; reference: string; earlier: string }> {
+  const image = `${proxies.registry.host}/acme/${name}`;
+  const earlier = await publishEarlier(lab, image, TAG);
+  const release = newRelease(lab, [image]);
+  await buildBoth(release);
+  for (const proxy of Object.values(proxies)) proxy.reset();
+  return { release, reference: `${image}:${TAG}`, earlier };
 }
 
 test(`killed at ${MOMENTS} random requests (MANIFOLD_SEED=${seed}), no tag points at an unfinished image, and a re-run ends it`, async () => {
   const whole = await builtRelease('whole');
-  registry.reset();
-  const { exitCode, log } = await merge(whole);
+  const { exitCode, log } = await merge(whole.release, jobChanges());
   expect(exitCode, log).toBe(0);
-  const total = registry.count();
-  const tagged =
-    1 + registry.log.findIndex(({ method, path }) => method === 'PUT' && path.endsWith('/manifests/1.2.3'));
-  expect(tagged).toBeGreaterThan(0);
+  const moments = randomMoments();
+  expect(moments).toHaveLength(MOMENTS);
 
-  for (const moment of randomMoments(total)) {
-    const release = await builtRelease(`killed-at-${moment}`);
-    const reference = `${release.images[0]}:1.2.3`;
-    registry.reset();
-    const hold = registry.hold(moment);
-    const running = await startMerge(release);
+  for (const [position, { service, nth }] of moments.entries()) {
+    const at = `killed at request ${nth} to ${service}`;
+    const { release, reference, earlier } = await builtRelease(`killed-${position}`);
+    const hold = proxies[service].hold(nth);
+    const running = await startMerge(release, jobChanges());
     await hold.arrived;
     running.kill();
-    expect((await running.finished).signal).toBe('SIGKILL');
-    // The registry never sees the request that was under way; those before it were answered.
+    expect((await running.finished).signal, at).toBe('SIGKILL');
+    // The server never sees the request that was under way; those before it were answered.
     hold.discard();
-    registry.reset();
+    const tagged = proxies.registry.count({ method: 'PUT', path: /\/manifests\/1\.2\.3$/ }) > 0;
+    for (const proxy of Object.values(proxies)) proxy.reset();
 
     const found = await oracles.digestOf(reference);
-    if (found !== undefined) await expectComplete(release, found);
-    // Requests run in parallel, so that their order differs a little; long before the tag none can be there.
-    if (moment < tagged - 2) expect(found, `killed at request ${moment} of ${total}`).toBeUndefined();
+    if (!tagged) expect(found, at).toBe(earlier);
+    if (found !== earlier) await expectComplete(release, found as string);
 
     const again = await merge(release);
-    expect(again.exitCode, again.log).toBe(0);
+    expect(again.exitCode, `${at}: ${again.log}`).toBe(0);
     expect(await oracles.digestOf(reference)).toBe(again.outputs.digest);
     const json = JSON.parse(again.outputs.json ?? '') as MergeJson;
     await Promise.all(manifestsOf(json).map(digest => oracles.verify(`${release.images[0]}@${digest}`)));
@@ -80,16 +98,25 @@ async function expectComplete(release: Release, digest: string): Promise<void> {
   await Promise.all(index.manifests.map(child => oracles.verify(`${image}@${child.digest}`)));
 }
 
-/** Distinct numbers from 1 to `total`, the last one always among them, from a seed (mulberry32). */
-function randomMoments(total: number): number[] {
-  let state = seed;
-  const random = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-  const moments = new Set([total]);
-  while (moments.size < Math.min(MOMENTS, total)) moments.add(1 + Math.floor(random() * total));
-  return [...moments].sort((a, b) => a - b);
+/**
+ * Distinct requests of the merge that just ran, each by its service and its number there; the one that moves the tag and
+ * the last of all are always among them.
+ */
+function randomMoments(): { service: Service; nth: number }[] {
+  const all = (Object.keys(proxies) as Service[]).flatMap(service =>
+    proxies[service].log.map(({ method, path, at }, position) => ({
+      service,
+      nth: position + 1,
+      method,
+      path,
+      at,
+    })),
+  );
+  const last = all.reduce((a, b) => (b.at >= a.at ? b : a));
+  const tag = all.find(({ method, path }) => method === 'PUT' && path.endsWith(`/manifests/${TAG}`));
+  const chosen = new Set([last, tag as typeof last]);
+  const random = seededRandom(seed);
+  while (chosen.size < Math.min(MOMENTS, all.length))
+    chosen.add(all[Math.floor(random() * all.length)] as typeof last);
+  return [...chosen];
 }

@@ -5,8 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { type Lab, startLab } from '../lab.ts';
 import type { StoredArtifact } from '../parts/artifact-service.ts';
 import { type FaultProxy, startFaultProxy } from '../parts/fault-proxy.ts';
-import { build, type JobChanges, merge, newRelease, type Release } from '../pipeline.ts';
+import { build, buildBoth, merge, newRelease, type Release } from '../pipeline.ts';
 import type { RunResult } from '../runner.ts';
+import { publishEarlier } from '../synthetic-release.ts';
 import { toolPath } from '../tools/catalog.ts';
 import { Oracles } from './oracles.ts';
 
@@ -31,17 +32,17 @@ afterAll(async () => {
   await lab?.close();
 });
 
-beforeEach(() => {
+/** What the tag points at before each test: an image of an earlier release. */
+let earlier: string;
+
+beforeEach(async () => {
   count++;
   image = `${registry.host}/acme/refusal-${count}`;
+  earlier = await publishEarlier(lab, image, '1.2.3');
   release = newRelease(lab, [image]);
 });
 
 afterEach(() => registry.reset());
-
-async function buildBoth(changes: JobChanges = {}): Promise<void> {
-  for (const platform of ['linux/amd64', 'linux/arm64']) await succeeded(build(release, platform, changes));
-}
 
 async function succeeded(job: Promise<RunResult>): Promise<RunResult> {
   const result = await job;
@@ -58,8 +59,10 @@ async function refused(job: Promise<RunResult>): Promise<string> {
   return `${errors[0]?.title}\n${errors[0]?.message}`;
 }
 
-async function expectNoTag(): Promise<void> {
-  expect(await oracles.tags(image)).toEqual([]);
+/** No tag appeared, and the one that was there still points at the earlier image. */
+async function expectUnmoved(): Promise<void> {
+  expect(await oracles.tags(image)).toEqual(['1.2.3']);
+  expect(await oracles.digestOf(`${image}:1.2.3`)).toBe(earlier);
 }
 
 async function expectPublished(job: Promise<RunResult>): Promise<void> {
@@ -76,7 +79,7 @@ test('a missing build is named, and its build is all that is needed to publish',
   expect(error).toContain('missing-platform');
   expect(error).toMatch(/linux\/arm64 +expected +missing/);
   expect(error).toContain('Re-run the build job of linux/arm64');
-  await expectNoTag();
+  await expectUnmoved();
   await succeeded(build(release, 'linux/arm64', { attempt: 2 }));
   await expectPublished(merge(release, { with: BOTH, attempt: 2 }));
 });
@@ -85,30 +88,30 @@ test('without "platforms" the size of the matrix tells that a build is missing',
   await succeeded(build(release, 'linux/amd64'));
   const error = await refused(merge(release));
   expect(error).toContain('The matrix of "build" has 2 jobs, but 1 left a record');
-  await expectNoTag();
+  await expectUnmoved();
   await succeeded(build(release, 'linux/arm64'));
   await expectPublished(merge(release));
 });
 
 test('where the runner tells no matrix, the merge asks for "platforms" instead of guessing', async () => {
-  await buildBoth({ with: { 'matrix-size': '' } });
+  await buildBoth(release, { with: { 'matrix-size': '' } });
   expect(await refused(merge(release))).toContain('platforms: linux/amd64,linux/arm64');
-  await expectNoTag();
+  await expectUnmoved();
   await expectPublished(merge(release, { with: BOTH }));
 });
 
 test('an extra build is not published unasked', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const error = await refused(merge(release, { with: { platforms: 'linux/amd64' } }));
   expect(error).toContain('unexpected-platform');
   expect(error).toMatch(/linux\/arm64 +not expected/);
-  await expectNoTag();
+  await expectUnmoved();
 });
 
 test('a run without any record says so', async () => {
   const error = await refused(merge(release));
   expect(error).toContain('no-records');
-  await expectNoTag();
+  await expectUnmoved();
 });
 
 test('an image of the wrong architecture is refused by its own build, and leaves no record', async () => {
@@ -117,69 +120,69 @@ test('an image of the wrong architecture is refused by its own build, and leaves
   expect(error).toContain('wrong-architecture');
   expect(error).toContain('was built as linux/arm64, but its config says that it is for linux/amd64');
   expect(await refused(merge(release))).toContain('missing-platform');
-  await expectNoTag();
+  await expectUnmoved();
   await succeeded(build(release, 'linux/arm64', { attempt: 2 }));
   await expectPublished(merge(release, { attempt: 2 }));
 });
 
 test('a record that calls an amd64 image arm64 is refused by the merge', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const amd64 = JSON.parse(recordOf('linux-amd64').bytes.toString()) as { digest: string; size: number };
   const restore = forge('linux-arm64', { digest: amd64.digest, size: amd64.size });
   expect(await refused(merge(release))).toContain('wrong-architecture');
-  await expectNoTag();
+  await expectUnmoved();
   restore();
   await expectPublished(merge(release));
 });
 
 test('a record that disagrees with the registry is refused', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const restore = forge('linux-arm64', { size: 17 });
   const error = await refused(merge(release));
   expect(error).toContain('tampered-record');
   expect(error).toContain('of 17 bytes');
-  await expectNoTag();
+  await expectUnmoved();
   restore();
   await expectPublished(merge(release));
 });
 
 test('a record of another commit is refused', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const { source } = JSON.parse(recordOf('linux-arm64').bytes.toString()) as { source: object };
   const restore = forge('linux-arm64', { source: { ...source, commit: 'b'.repeat(40) } });
   const error = await refused(merge(release));
   expect(error).toContain('tampered-record');
   expect(error).toContain('source.commit');
-  await expectNoTag();
+  await expectUnmoved();
   restore();
   await expectPublished(merge(release));
 });
 
 test('a record that was changed on the way is refused by its digest', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const artifact = recordOf('linux-arm64');
   const original = artifact.bytes;
   artifact.bytes = Buffer.from(original.toString().replace('"emulated": false', '"emulated": true '));
   expect(artifact.bytes).not.toEqual(original);
   expect(await refused(merge(release))).toContain('tampered-record');
-  await expectNoTag();
+  await expectUnmoved();
   artifact.bytes = original;
   await expectPublished(merge(release));
 });
 
 test('without "id-token: write" the merge says so before it pushes anything', async () => {
-  await buildBoth();
+  await buildBoth(release);
   registry.reset();
   const error = await refused(merge(release, { job: { idToken: false } }));
   expect(error).toContain('no-id-token');
   expect(error).toContain('id-token: write');
   expect(registry.count({ method: 'PUT' })).toBe(0);
-  await expectNoTag();
+  await expectUnmoved();
   await expectPublished(merge(release));
 });
 
 test('a public Sigstore that cannot be reached is found before anything is pushed', async () => {
-  await buildBoth();
+  await buildBoth(release);
   registry.reset();
   // fetch goes through a proxy that nobody listens at: the same on a machine with and without a network.
   const env = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:9', HTTP_PROXY: '' };
@@ -190,31 +193,31 @@ test('a public Sigstore that cannot be reached is found before anything is pushe
 });
 
 test('with Fulcio down no tag moves, and the merge goes on when it is up again', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const { fulcio } = lab.sigstore.programs;
   await fulcio.stop();
   const error = await refused(merge(release));
   expect(error).toContain('service-unreachable');
   expect(error).toContain(lab.sigstore.urls.fulcio);
-  await expectNoTag();
+  await expectUnmoved();
   await fulcio.start();
   await expectPublished(merge(release));
 });
 
 test('with Rekor down no tag moves, and the merge goes on when it is up again', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const { rekor } = lab.sigstore.programs;
   await rekor.stop();
   const error = await refused(merge(release));
   expect(error).toContain('service-unreachable');
   expect(error).toContain(lab.sigstore.urls.rekor);
-  await expectNoTag();
+  await expectUnmoved();
   await rekor.start();
   await expectPublished(merge(release));
 });
 
 test('a Fulcio that answers 503 for a while is waited for', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const fulcio = await startFaultProxy({ target: lab.sigstore.urls.fulcio });
   try {
     const rule = fulcio.fail({ on: [1, 2], action: { status: 503 } });
@@ -235,7 +238,7 @@ test.each([
 ])(
   'a registry that answers %i to the push of the index is told apart',
   async (status, code, expected, remedy) => {
-    await buildBoth();
+    await buildBoth(release);
     const body = JSON.stringify({ errors: [{ code, message: 'the lab says no' }] });
     registry.fail({ method: 'PUT', path: /\/manifests\//, action: { status, body } });
     const error = await refused(merge(release, { with: { 'retry-budget': '1' } }));
@@ -243,7 +246,7 @@ test.each([
     expect(error).toContain(`${status} ${code}: the lab says no`);
     expect(error).toContain(remedy);
     registry.reset();
-    await expectNoTag();
+    await expectUnmoved();
     await expectPublished(merge(release));
   },
 );
@@ -251,7 +254,7 @@ test.each([
 test('when one of two registries refuses its tag, the message says what moved, and a re-run ends it', async () => {
   const other = `${lab.registry('plain').host}/acme/refusal-${count}-b`;
   release = newRelease(lab, [image, other]);
-  await buildBoth();
+  await buildBoth(release);
   const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'the lab says no' }] });
   registry.fail({ method: 'PUT', path: /manifests\/latest$/, action: { status: 403, body } });
   const error = await refused(merge(release, { with: { tags: '1.2.3,latest' } }));
@@ -265,7 +268,7 @@ test('when one of two registries refuses its tag, the message says what moved, a
 });
 
 test('an unsigned merge publishes without any token', async () => {
-  await buildBoth();
+  await buildBoth(release);
   const { outputs, summary } = await succeeded(
     merge(release, { with: { sign: 'none' }, job: { idToken: false } }),
   );

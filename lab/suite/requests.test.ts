@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareMerges } from '../../bench/measure.ts';
 import { type Lab, startLab } from '../lab.ts';
-import { build, newRelease, type Release } from '../pipeline.ts';
+import { buildBoth, newRelease, type Release } from '../pipeline.ts';
 import { syntheticRelease } from '../synthetic-release.ts';
 
 let lab: Lab;
@@ -14,10 +14,7 @@ afterAll(() => lab?.close());
 
 async function realBuilds(image: string): Promise<Release> {
   const release = newRelease(lab, [image]);
-  for (const platform of ['linux/amd64', 'linux/arm64']) {
-    const { exitCode, log } = await build(release, platform);
-    expect(exitCode, log).toBe(0);
-  }
+  await buildBoth(release);
   return release;
 }
 

@@ -111,6 +111,22 @@ test('the workflow publishes to both registries, with one digest', async () => {
   }
 });
 
+test('crane, regctl, skopeo and imagetools read what the workflow published', async () => {
+  for (const registry of lab.registries) {
+    const reference = `${registry.host}/acme/app:latest`;
+    const [first, ...others] = Object.values(await oracles.readIndex(registry, reference)).map(text =>
+      text.trimEnd(),
+    );
+    for (const other of others) expect(other).toBe(first);
+    const { manifests } = JSON.parse(first as string) as {
+      manifests: { digest: string; platform: { os: string } }[];
+    };
+    const platforms = manifests.filter(({ platform }) => platform.os === 'linux');
+    expect(platforms).toHaveLength(2);
+    for (const { digest } of platforms) await oracles.validate(`${registry.host}/acme/app@${digest}`);
+  }
+});
+
 test('every manifest that the workflow published is signed, and both images run', async () => {
   for (const image of images) {
     const index = JSON.parse(await oracles.manifest(`${image}:latest`)) as {
