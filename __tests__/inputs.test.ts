@@ -154,8 +154,8 @@ describe('an input of another mode', () => {
     ['merge', 'platform', 'linux/amd64', '"platforms"'],
     ['merge', 'build-args', 'A=1', 'mode: build'],
   ])('is refused, not ignored: %s with %s', async (mode, name, value, remedy) => {
-    const step = { INPUT_MODE: mode, INPUT_IMAGES: 'ghcr.io/acme/app', INPUT_PLATFORM: 'linux/amd64' };
-    const base = mode === 'build' ? step : { INPUT_MODE: mode, INPUT_TAGS: 'latest' };
+    const building = { INPUT_MODE: mode, INPUT_IMAGES: 'ghcr.io/acme/app', INPUT_PLATFORM: 'linux/amd64' };
+    const base = mode === 'build' ? building : { INPUT_MODE: mode, INPUT_TAGS: 'latest' };
     const error = await failureOf(() => readInputs({ ...base, [`INPUT_${name.toUpperCase()}`]: value }));
     expect(error.code).toBe('invalid-input');
     expect(error.message).toContain(`"${name}" means nothing in "mode: ${mode}"`);

@@ -101,7 +101,11 @@ function start(
     env: { ...lab.environment({ run, attempt, job, architecture, ...changes.job }), ...changes.env },
     context: {
       github: { run_id: run, run_attempt: attempt, job, token: 'lab-token', ...changes.github },
-      strategy: { 'job-total': matrix === null ? 1 : matrixSize, 'job-index': 0 },
+      strategy: {
+        'job-total': matrix === null ? 1 : matrixSize,
+        // The row of the matrix: arm64 comes second.
+        'job-index': architecture === 'arm64' ? 1 : 0,
+      },
       matrix,
     },
     ...(changes.node === undefined ? {} : { node: changes.node }),

@@ -49,6 +49,7 @@ export async function syntheticRelease(lab: Lab, images: readonly string[], coun
         runAttempt: 1,
         job: 'build',
         matrixSize: count,
+        matrixIndex: null,
       },
       builder: { name: 'synthetic', driver: 'remote', buildkit: 'v0.0.0', emulated: false },
       started: time,

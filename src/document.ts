@@ -53,7 +53,8 @@ export function checkDocument<Schema extends v.GenericSchema>(
   const where = field === null ? what : `${what}, field "${oneLine(field)}"`;
   // A check of our own says in its message what it expects.
   const expected =
-    EXPECTED[issue.type] ?? (issue.type === 'custom' ? issue.message : (issue.expected ?? 'a legal value'));
+    EXPECTED[issue.type] ??
+    (issue.type === 'custom' || issue.type === 'check' ? issue.message : (issue.expected ?? 'a legal value'));
   throw new ManifoldError(
     code,
     `${where}: expected ${expected}, found ${secret ? 'something else' : oneLine(issue.received)}.`,

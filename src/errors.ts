@@ -56,12 +56,33 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+const secrets = new Set<string>();
+
+/** Keeps a value out of every message from now on: the runner's mask does not know a secret that was cut in two. */
+export function keepSecret(secret: string): void {
+  if (secret.length >= 4) secrets.add(secret);
+}
+
+/** A JSON Web Token, or the beginning of one. */
+const JSON_WEB_TOKEN = /\bey[\w-]{10,}[\w.-]*/g;
+
+function withoutSecrets(text: string): string {
+  let clean = text;
+  // The longest first: one that begins another must not leave its rest.
+  for (const secret of [...secrets].sort((a, b) => b.length - a.length))
+    clean = clean.replaceAll(secret, '***');
+  return clean.replace(JSON_WEB_TOKEN, '***');
+}
+
 /**
  * A foreign text (a server's answer, a value that somebody typed) made fit to stand in a message: one line, without
- * control characters (they could start a workflow command or colour a terminal), at most `limit` characters.
+ * control characters (they could start a workflow command or colour a terminal), without secrets that we know of, at most
+ * `limit` characters.
  */
 export function oneLine(text: string, limit = 200): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  const line = withoutSecrets(text)
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+    .trim();
   return line.length > limit ? `${line.slice(0, limit)}…` : line;
 }

@@ -30,6 +30,7 @@ export interface BuildInputs extends CommonInputs {
   readonly githubToken: string | undefined;
   /** How many jobs the matrix has; undefined where the runner does not tell. */
   readonly matrixSize: number | undefined;
+  readonly matrixIndex: number | undefined;
   /** The workflow file that defines the job, with its ref; undefined where the runner does not tell. */
   readonly workflowRef: string | undefined;
   readonly retentionDays: number;
@@ -130,7 +131,9 @@ function readBuildInputs(input: InputReader, common: CommonInputs): BuildInputs 
     cacheTo: input.optional('cache-to') ?? '',
     provenance: input.optional('provenance'),
     githubToken: input.optional('github-token'),
-    matrixSize: input.wholeNumber('matrix-size', 1, 100_000),
+    // A job without a matrix counts as one of one, which says nothing of the jobs beside it.
+    matrixSize: hasMatrix(input) ? input.wholeNumber('matrix-size', 1, 100_000) : undefined,
+    matrixIndex: hasMatrix(input) ? input.wholeNumber('matrix-index', 0, 100_000) : undefined,
     workflowRef: input.optional('workflow-ref'),
     retentionDays: input.wholeNumber('retention-days', 1, 90) ?? 1,
   };
@@ -174,6 +177,10 @@ function readPlatform(input: InputReader): Platform {
   const text = input.optional('platform') ?? matrixPlatform(input);
   if (text !== undefined) return parsePlatform(text);
   throw missing('platform', 'Say which platform this job builds: platform: ${{ matrix.platform }}.');
+}
+
+function hasMatrix(input: InputReader): boolean {
+  return input.optional('matrix') !== 'null';
 }
 
 function matrixPlatform(input: InputReader): string | undefined {

@@ -138,6 +138,7 @@ export function recordOf(
       runAttempt: 1,
       job: 'build',
       matrixSize: 2,
+      matrixIndex: null,
       ...change.source,
     },
   };

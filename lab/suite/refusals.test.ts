@@ -125,6 +125,44 @@ test('an image of the wrong architecture is refused by its own build, and leaves
   await expectPublished(merge(release, { attempt: 2 }));
 });
 
+test('provenance that was asked for and is not there is missed by the build', async () => {
+  const dropping = '[ "$word" = --attest ] && { drop=1; continue; }; [ "$drop" ] && { drop=; continue; };';
+  const env = await dockerThat(`for word; do shift; ${dropping} set -- "$@" "$word"; done`);
+  const error = await refused(
+    build(release, 'linux/amd64', {
+      env: { ...env, BUILDX_NO_DEFAULT_ATTESTATIONS: '1' },
+      with: { provenance: 'mode=max' },
+    }),
+  );
+  expect(error).toContain('missing-attestation');
+  expect(error).toContain('provenance: false');
+  expect(lab.artifacts.artifacts(release.run)).toEqual([]);
+});
+
+test('a build is read back from every registry, not only from the first', async () => {
+  const direct = `${lab.registry('plain').host}/acme/refusal-${count}-direct`;
+  release = newRelease(lab, [direct, image]);
+  registry.fail({ method: 'GET', path: /refusal-\d+\/manifests\/sha256:/, action: { status: 404 } });
+  const error = await refused(build(release, 'linux/amd64', { with: { 'retry-budget': '1' } }));
+  expect(error).toContain('registry-not-found');
+  expect(error).toContain(image);
+  expect(lab.artifacts.artifacts(release.run)).toEqual([]);
+});
+
+test.each([
+  [
+    'that wants a login',
+    { status: 401, headers: { 'www-authenticate': 'Basic realm="lab"' } },
+    'registry-unauthorized',
+  ],
+  ['that forbids the push', { status: 403 }, 'registry-forbidden'],
+])('a build for a registry %s says what to do', async (_, action, code) => {
+  registry.fail({ method: 'POST', action });
+  registry.fail({ method: 'HEAD', action });
+  const error = await refused(build(release, 'linux/amd64'));
+  expect(error).toContain(code);
+});
+
 test('a record that calls an amd64 image arm64 is refused by the merge', async () => {
   await buildBoth(release);
   const amd64 = JSON.parse(recordOf('linux-amd64').bytes.toString()) as { digest: string; size: number };
@@ -281,14 +319,22 @@ test('an unsigned merge publishes without any token', async () => {
  * A docker command whose buildx builds for amd64 whatever it is asked for, as old versions of BuildKit do where a
  * Dockerfile fixes the platform of its base image.
  */
-async function builderOfAmd64Only(): Promise<Record<string, string>> {
+function builderOfAmd64Only(): Promise<Record<string, string>> {
+  const change = '[ "$word" = linux/arm64 ] && word=linux/amd64;';
+  return dockerThat(
+    `for word; do shift; ${change} set -- "$@" "$word"; done`,
+    'export BUILDX_BUILDER=lab-amd64',
+  );
+}
+
+/** A docker command that does something with the arguments of "buildx build" before it calls buildx. */
+async function dockerThat(...changes: string[]): Promise<Record<string, string>> {
   const folder = await lab.folder('docker');
   const script = [
     '#!/bin/sh',
     'shift # the word buildx',
     'if [ "$1" = build ]; then',
-    '  for word; do shift; [ "$word" = linux/arm64 ] && word=linux/amd64; set -- "$@" "$word"; done',
-    '  export BUILDX_BUILDER=lab-amd64',
+    ...changes.map(line => `  ${line}`),
     'fi',
     `exec ${toolPath('buildx')} "$@"`,
   ];

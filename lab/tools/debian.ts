@@ -31,7 +31,7 @@ const systemPackages: readonly SystemPackage[] = [
     isThere: () => onPath('qemu-aarch64-static'),
     tools: ['buildkit'],
   },
-  { name: 'apache2-utils', purpose: 'the command htpasswd', isThere: () => onPath('htpasswd'), tools: [] },
+  { name: 'openssl', purpose: 'the command openssl', isThere: () => onPath('openssl'), tools: ['fulcio'] },
   { name: 'skopeo', purpose: 'the command skopeo', isThere: () => onPath('skopeo'), tools: [] },
   {
     name: 'python3-venv',

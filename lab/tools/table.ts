@@ -37,8 +37,8 @@ const sigstoreVersion = '-X sigs.k8s.io/release-utils/version.gitVersion';
 
 export const catalog: readonly Tool[] = [
   {
-    // The shell of the lab's test images. It stands for busybox, which no registry reached here has for a
-    // foreign architecture.
+    // The shell of the lab's test images. It stands for busybox, which would have to come from packages of
+    // foreign architectures.
     kind: 'go',
     name: 'box',
     version: '1.0.0',
@@ -138,7 +138,7 @@ export const catalog: readonly Tool[] = [
     ldflags: `${sigstoreVersion}=v2.3.0`,
   },
   {
-    // `go mod tidy` fails on a test-only dependency that is not served; a build needs no such thing.
+    // `go mod tidy` fails on a dependency of its tests alone; a build needs no such thing.
     kind: 'go',
     name: 'fulcio',
     version: '1.8.8',

@@ -47,6 +47,8 @@ export interface TransportOptions {
 const MAX_BYTES = 4 * 1024 * 1024;
 const MAX_REDIRECTS = 5;
 const SOCKETS_PER_HOST = 24;
+/** Milliseconds for one try from its beginning to the last byte, however busily the bytes drip. */
+const LONGEST_TRY = 300_000;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** HTTP with retries, time-outs, bounded bodies and redirects that take no credentials along. */
@@ -159,6 +161,12 @@ export class Transport {
           },
         );
       });
+      const deadline = setTimeout(() => {
+        outgoing.destroy(
+          passingFault('ETIMEDOUT', `the answer was not complete after ${LONGEST_TRY / 1000} s`),
+        );
+      }, LONGEST_TRY);
+      outgoing.on('close', () => clearTimeout(deadline));
       outgoing.on('timeout', () => {
         outgoing.destroy(passingFault('ETIMEDOUT', `no byte came for ${this.#idleTimeout / 1000} s`));
       });

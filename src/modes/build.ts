@@ -11,7 +11,7 @@ import { formatRecordName } from '../records/name.ts';
 import { type BuildRecord, formatRecord } from '../records/record.ts';
 import { ArtifactStore } from '../records/store.ts';
 import { Registries } from '../registry/client.ts';
-import { type BuiltImage, readBuiltImage, readPredicateTypes } from '../registry/image.ts';
+import { type BuiltImage, readBuiltImage } from '../registry/image.ts';
 import { buildSummary } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
@@ -51,37 +51,32 @@ export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.Pro
   await runner.summary(buildSummary(record));
 }
 
-interface Found {
-  readonly built: BuiltImage;
-  readonly predicateTypes: readonly string[];
-}
-
 /** What buildx says it pushed is held against what every registry gives out. */
 async function readBack(
   inputs: BuildInputs,
   built: Built,
   runner: Runner,
   env: NodeJS.ProcessEnv,
-): Promise<Found> {
+): Promise<BuiltImage> {
   const retry = { ...DEFAULT_RETRY, budget: inputs.retryBudget };
   const transport = new Transport({ retry, userAgent: `manifold/${VERSION}`, onRetry: runner.info });
   const registries = new Registries({ env, transport, onSecret: runner.mask });
   const pushed = { justPushed: true };
-  const readFrom = async (name: Repository): Promise<Found> => {
+  const readFrom = async (name: Repository): Promise<BuiltImage> => {
     const repository = registries.repository(name);
-    const image = await readBuiltImage(repository, built.metadata.digest, inputs.platform, pushed);
-    const predicateTypes = await readPredicateTypes(repository, image.image, pushed);
+    const found = await readBuiltImage(repository, built.metadata.digest, inputs.platform, pushed);
+    const { image, predicateTypes } = found;
     if (built.provenance && !predicateTypes.some(type => type.startsWith('https://slsa.dev/provenance/'))) {
       throw missingProvenance(repository.name);
     }
     runner.info(
-      `${repository.name}@${built.metadata.digest}: ${formatPlatform(image.image.platform)}, attestations: ${predicateTypes.join(', ') || 'none'}`,
+      `${repository.name}@${built.metadata.digest}: ${formatPlatform(image.platform)}, attestations: ${predicateTypes.join(', ') || 'none'}`,
     );
-    return { built: image, predicateTypes };
+    return found;
   };
   try {
     const [found] = await Promise.all(inputs.images.map(readFrom));
-    return found as Found;
+    return found as BuiltImage;
   } finally {
     transport.close();
   }
@@ -101,10 +96,9 @@ function makeRecord(
   inputs: BuildInputs,
   run: Run,
   builder: BuilderNode,
-  { built, predicateTypes }: Found,
+  { content, predicateTypes }: BuiltImage,
   time: { started: Date; finished: Date },
 ): BuildRecord {
-  const { content } = built;
   const { repository, commit, ref, runId, runAttempt, job } = run;
   return {
     schemaVersion: 1,
@@ -125,6 +119,7 @@ function makeRecord(
       runAttempt,
       job,
       matrixSize: inputs.matrixSize ?? null,
+      matrixIndex: inputs.matrixIndex ?? null,
     },
     builder: { ...builder },
     started: time.started.toISOString(),

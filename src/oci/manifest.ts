@@ -41,7 +41,8 @@ const platform = v.object({
   'os.features': v.optional(v.array(v.string())),
 });
 
-const descriptor = v.object({
+/** OCI image-spec, descriptor.md. */
+export const descriptorSchema = v.object({
   mediaType: v.string(),
   digest: digestSchema,
   size,
@@ -54,19 +55,19 @@ const index = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
   artifactType: v.optional(v.string()),
-  manifests: v.array(descriptor),
+  manifests: v.array(descriptorSchema),
   annotations: v.optional(annotations),
-  subject: v.optional(descriptor),
+  subject: v.optional(descriptorSchema),
 });
 
 const manifest = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
   artifactType: v.optional(v.string()),
-  config: descriptor,
-  layers: v.array(descriptor),
+  config: descriptorSchema,
+  layers: v.array(descriptorSchema),
   annotations: v.optional(annotations),
-  subject: v.optional(descriptor),
+  subject: v.optional(descriptorSchema),
 });
 
 const config = v.object({
@@ -78,7 +79,7 @@ const config = v.object({
 });
 
 /** OCI image-spec, descriptor.md. */
-export type Descriptor = v.InferOutput<typeof descriptor>;
+export type Descriptor = v.InferOutput<typeof descriptorSchema>;
 /** OCI image-spec, image-index.md; a Docker manifest list has the same shape. */
 export type ImageIndex = v.InferOutput<typeof index>;
 /** OCI image-spec, manifest.md; a Docker image manifest has the same shape. */

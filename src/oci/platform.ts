@@ -63,6 +63,8 @@ export function parsePlatform(text: string): Platform {
     }
     return normalisePlatform({ os: 'linux', architecture: first });
   }
+  if (first === 'unknown' || second === 'unknown')
+    throw invalid(text, 'only attestations are for no platform');
   const platform = { os: first, architecture: second, ...(third === undefined ? {} : { variant: third }) };
   // A hyphen is legal in this one spelling of an architecture, and nowhere else.
   for (const [position, part] of parts.entries())

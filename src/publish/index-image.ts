@@ -1,4 +1,4 @@
-import { ManifoldError } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import { assembleIndex, type PlatformImage } from '../oci/index.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import { comparePlatforms, parsePlatform } from '../oci/platform.ts';
@@ -31,14 +31,37 @@ export async function createIndexImage(
 }
 
 async function readRecorded(repository: RepositoryClient, record: BuildRecord): Promise<PlatformImage> {
-  const { content, image } = await readBuiltImage(repository, record.digest, parsePlatform(record.platform), {
-    justPushed: true,
-  });
-  if (content.bytes.byteLength === record.size && content.mediaType === record.mediaType) return image;
-  throw new ManifoldError(
+  const { content, image, predicateTypes } = await readBuiltImage(
+    repository,
+    record.digest,
+    parsePlatform(record.platform),
+    {
+      justPushed: true,
+    },
+  );
+  if (content.bytes.byteLength !== record.size || content.mediaType !== record.mediaType) {
+    throw disagrees(
+      record,
+      `is ${record.mediaType} of ${record.size} bytes; ${repository.name} holds ${content.mediaType} of ${content.bytes.byteLength} bytes`,
+    );
+  }
+  const stripped = record.attestations.filter(type => !predicateTypes.includes(type));
+  if (stripped.length > 0) {
+    throw disagrees(
+      record,
+      `has attestations of ${oneLine(stripped.join(', '))}, which ${repository.name} does not hold for it`,
+    );
+  }
+  return image;
+}
+
+function disagrees(record: BuildRecord, what: string): ManifoldError {
+  return new ManifoldError(
     'tampered-record',
-    `The record of ${record.platform} says that ${record.digest} is ${record.mediaType} of ${record.size} bytes; ${repository.name} holds ${content.mediaType} of ${content.bytes.byteLength} bytes.`,
-    { hint: 'The record was changed after the build. Re-run the build job of this platform.' },
+    `The record of ${record.platform} says that ${record.digest} ${what}.`,
+    {
+      hint: 'The record was changed after the build, or the registry lost something. Re-run the build job of this platform.',
+    },
   );
 }
 

@@ -1,10 +1,11 @@
-import { ManifoldError, messageOf } from '../errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type Descriptor, descriptorOf } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { attachBundle } from '../sign/bundle.ts';
 import { type Identity, sameIdentity } from '../sign/identity.ts';
+import type { IdentityToken } from '../sign/identity-token.ts';
 import type { Keyless, KeylessSigner } from '../sign/keyless.ts';
 import { type BundleVerifier, type SignatureSearch, searchSignatures } from '../sign/verify.ts';
 import { eventually } from './eventually.ts';
@@ -51,6 +52,7 @@ export async function signEverywhere(
   }
   const signer = await keyless.createSigner(token);
   const { identity } = signer;
+  refuseOtherIdentity(identity, token);
   // The token only let us guess; the certificate decides.
   if (lacking === undefined || !sameIdentity(identity, token.identity as Identity))
     lacking = await lackingOf(identity);
@@ -67,6 +69,21 @@ export async function signEverywhere(
     }),
   );
   return { identity, manifests: manifests.length, attached: lacking.flat().length };
+}
+
+/**
+ * The certificate must name the workflow that the token names. The server's part of the name is left to the authority: a
+ * Sigstore of one's own may write it in its own way.
+ */
+function refuseOtherIdentity(identity: Identity, token: IdentityToken): void {
+  const { workflowRef, issuer } = token;
+  const isOurs = workflowRef === undefined || identity.name.endsWith(`/${workflowRef}`);
+  if (isOurs && identity.issuer === issuer) return;
+  throw new ManifoldError(
+    'signing-failed',
+    `The certificate authority names ${oneLine(identity.name)} of ${oneLine(identity.issuer)}, but this job is ${workflowRef ?? 'known'} to ${issuer}.`,
+    { hint: 'Nothing was signed and no tag was moved. Check the certificate authority in "signing-config".' },
+  );
 }
 
 /** Makes all signatures at once; their order is one of publication only. Each is made once for all repositories. */

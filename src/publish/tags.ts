@@ -43,9 +43,9 @@ async function moveTag(
   try {
     await repository.putManifest(index, tag);
   } catch (reason) {
-    // Without an answer nobody knows whether the request arrived.
-    const answered = reason instanceof ManifoldError && reason.code !== 'service-unreachable';
-    return { state: answered ? 'refused' : 'unconfirmed', reason };
+    // Only the registry's own "no" is one: without an answer, or with a strange one, the tag may have moved.
+    const refused = reason instanceof ManifoldError && reason.code.startsWith('registry-');
+    return { state: refused ? 'refused' : 'unconfirmed', reason };
   }
   try {
     await readBack(index, repository, tag, retry);

@@ -35,6 +35,7 @@ export const buildRecord = v.strictObject({
   images: v.pipe(
     v.array(canonical('full image name', text => formatRepository(parseRepository(text)))),
     v.nonEmpty(),
+    v.check(names => new Set(names).size === names.length, 'each image name once'),
   ),
   digest: digestSchema,
   mediaType: nonEmpty,
@@ -51,6 +52,8 @@ export const buildRecord = v.strictObject({
     job: v.string(),
     /** How many jobs the matrix has that this build is one of; null where the runner does not tell. */
     matrixSize: v.nullable(count),
+    /** Which of them this one is, from 0; null where the runner does not tell. */
+    matrixIndex: v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   }),
   builder: v.strictObject({
     name: v.string(),

@@ -36,8 +36,8 @@ const CLIENT = 'manifold';
 
 /**
  * Answers one registry's challenges: Bearer tokens by scope (distribution docs/spec/auth/token.md and oauth.md) and
- * Basic. Requests go out bare until the registry asks for something; what it asks for is remembered, and one token serves all requests
- * of its scope.
+ * Basic. Requests go out bare until the registry asks for something; what it asks for is remembered, and one token serves
+ * all requests of its scope.
  */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
@@ -54,7 +54,8 @@ export class Authenticator {
   async send(request: HttpRequest, repository: string, action: Action): Promise<HttpResponse> {
     const known = await this.#authorization(repository, action);
     const response = await this.#options.transport.request(withAuthorization(request, known));
-    if (response.status !== 401) return response;
+    // Another host, where a redirect led, is not asked what it would like to have.
+    if (response.status !== 401 || response.url.origin !== request.url.origin) return response;
     const challenge = usableChallenge(response);
     if (challenge === undefined) return response;
     this.#challenge = challenge;

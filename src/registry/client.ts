@@ -100,17 +100,6 @@ export class RepositoryClient {
     return { bytes: response.body, mediaType, digest };
   }
 
-  /** @throws ManifoldError `registry-not-found` when the registry does not hold a manifest */
-  async requireManifest(digest: Digest, options: GetOptions = {}): Promise<void> {
-    const headers = { accept: MANIFEST_TYPES.join(', ') };
-    const response = await this.#send('HEAD', `manifests/${digest}`, 'pull', {
-      headers,
-      ...lagging(options),
-    });
-    if (response.status === 404) throw this.#missing(digest);
-    if (response.status !== 200) throw this.#failure(response, `Looking for ${this.#at(digest)}`);
-  }
-
   /** Writes a manifest under its digest, or under a tag. */
   async putManifest(content: ManifestContent, reference: string = content.digest): Promise<Pushed> {
     const response = await this.#send('PUT', `manifests/${reference}`, 'push', {

@@ -124,7 +124,8 @@ async function askHelper(
     if (/credentials not found/i.test(stdout)) return undefined;
     throw new ManifoldError(
       'credentials',
-      `${command} failed for ${server}: ${oneLine(stdout) || `exit code ${code}`}.`,
+      // What looks like an answer may hold a password, whatever the exit code is.
+      `${command} failed for ${server}: ${stdout.includes('{') ? `exit code ${code}` : oneLine(stdout) || `exit code ${code}`}.`,
     );
   }
   let answer: unknown;

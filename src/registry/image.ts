@@ -1,4 +1,4 @@
-import { ManifoldError } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isAttestation, type PlatformImage, REFERENCE_DIGEST } from '../oci/index.ts';
 import {
@@ -20,6 +20,8 @@ export interface BuiltImage {
   /** The manifest, or the index of manifest and attestation manifest, that the digest names. */
   readonly content: ManifestContent;
   readonly image: PlatformImage;
+  /** The predicate types of all attestations about it, each once, sorted. */
+  readonly predicateTypes: readonly string[];
 }
 
 /**
@@ -36,14 +38,8 @@ export async function readBuiltImage(
   const content = await client.getManifest(digest, options);
   const { descriptor, attestations } = splitBuild(content, client.name);
   const manifest =
-    descriptor.digest === content.digest ? content : await client.getManifest(descriptor.digest, options);
+    descriptor.digest === content.digest ? content : await readChild(client, descriptor, options);
   const where = `${client.name}@${descriptor.digest}`;
-  if (manifest.mediaType !== descriptor.mediaType || manifest.bytes.byteLength !== descriptor.size) {
-    throw new ManifoldError(
-      'invalid-document',
-      `${where} has another size or media type than its index says.`,
-    );
-  }
   const { config: configDescriptor } = parseManifest(manifest, where);
   if (
     configDescriptor.mediaType !== MEDIA_TYPE.ociConfig &&
@@ -54,15 +50,51 @@ export async function readBuiltImage(
       `${where} is no image: its config is ${configDescriptor.mediaType}.`,
     );
   }
-  const [configBytes] = await Promise.all([
+  const [configBytes, types] = await Promise.all([
     client.getBlob(configDescriptor, options),
-    // Not every registry refuses an index whose children it lacks.
-    ...attestations.map(attestation => client.requireManifest(attestation.digest, options)),
+    Promise.all(attestations.map(attestation => readPredicateTypes(client, attestation, options))),
   ]);
   const config = parseConfig(configBytes, where);
   const platform = normalisePlatform(config);
   if (!samePlatform(platform, expected)) throw wrongArchitecture(where, expected, platform);
-  return { content, image: { platform, image: descriptor, config, attestations } };
+  const predicateTypes = [...new Set(types.flat())].sort();
+  return { content, image: { platform, image: descriptor, config, attestations }, predicateTypes };
+}
+
+/** Reads a child of an index, which must be what its descriptor says: clients ask for it by those words. */
+async function readChild(
+  client: RepositoryClient,
+  child: Descriptor,
+  options: GetOptions,
+): Promise<ManifestContent> {
+  const content = await client.getManifest(child.digest, options);
+  if (content.mediaType === child.mediaType && content.bytes.byteLength === child.size) return content;
+  throw new ManifoldError(
+    'invalid-document',
+    `${client.name}@${child.digest} has another size or media type than its index says.`,
+  );
+}
+
+/** BuildKit's annotation on each layer of an attestation manifest. */
+const PREDICATE_TYPE = 'in-toto.io/predicate-type';
+
+async function readPredicateTypes(
+  client: RepositoryClient,
+  attestation: Descriptor,
+  options: GetOptions,
+): Promise<string[]> {
+  const where = `${client.name}@${attestation.digest}`;
+  const { layers } = parseManifest(await readChild(client, attestation, options), where);
+  const types = layers
+    .map(({ annotations }) => annotations?.[PREDICATE_TYPE])
+    .filter(type => type !== undefined);
+  // A URI; anything else could write into the log.
+  const illegal = types.find(type => !/^[\x21-\x7e]{1,256}$/.test(type));
+  if (illegal === undefined) return types;
+  throw new ManifoldError(
+    'invalid-document',
+    `${where} names a predicate type that is none: ${oneLine(illegal)}.`,
+  );
 }
 
 function splitBuild(
@@ -107,22 +139,4 @@ function wrongArchitecture(where: string, expected: Platform, found: Platform): 
       hint: 'The builder built for another platform than it was asked for: old BuildKits do where the Dockerfile fixes one with "FROM --platform=…".',
     },
   );
-}
-
-/** BuildKit's annotation on each layer of an attestation manifest. */
-const PREDICATE_TYPE = 'in-toto.io/predicate-type';
-
-/** The predicate types of all attestations about an image, each once. */
-export async function readPredicateTypes(
-  client: RepositoryClient,
-  image: PlatformImage,
-  options: GetOptions = {},
-): Promise<string[]> {
-  const types = await Promise.all(
-    image.attestations.map(async ({ digest }) => {
-      const manifest = parseManifest(await client.getManifest(digest, options), `${client.name}@${digest}`);
-      return manifest.layers.map(({ annotations }) => annotations?.[PREDICATE_TYPE]);
-    }),
-  );
-  return [...new Set(types.flat().filter(type => type !== undefined))].sort();
 }

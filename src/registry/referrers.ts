@@ -1,14 +1,15 @@
 import * as v from 'valibot';
+import { checkDocument, parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
 import { followUrl } from '../http/url.ts';
 import { type Digest, hexOf } from '../oci/digest.ts';
 import {
   type Descriptor,
   descriptorOf,
+  descriptorSchema,
   type ManifestContent,
   MEDIA_TYPE,
   manifestContent,
-  parseIndex,
 } from '../oci/manifest.ts';
 import type { RepositoryClient } from './client.ts';
 
@@ -25,9 +26,9 @@ export async function listReferrers(client: RepositoryClient, subject: Digest): 
   let page: URL | undefined;
   for (let count = 0; count < MAX_PAGES; count++) {
     const response = await client.getReferrers(subject, page);
-    if (response === undefined) return (await readFallback(client, subject)).descriptors;
+    if (response === undefined) return ourKind((await readFallback(client, subject)).entries);
     const content = manifestContent(response.body, MEDIA_TYPE.ociIndex);
-    found.push(...parseIndex(content, `of referrers of ${client.name}@${subject}`).manifests);
+    found.push(...ourKind(parseListing(content, `the referrers of ${client.name}@${subject}`)));
     page = nextPage(response.headers.link, response.url);
     if (page === undefined) return found;
   }
@@ -72,20 +73,40 @@ function fallbackTag(subject: Digest): string {
 }
 
 interface Fallback {
-  readonly descriptors: Descriptor[];
+  readonly entries: readonly unknown[];
   /** The document as it came, so that what others wrote into it stays. */
   readonly document: Record<string, unknown>;
 }
 
 const listing = v.looseObject({ manifests: v.array(v.unknown()) });
 
+/** The entries of a listing as they stand there: what others wrote is theirs, and may be of a kind that we do not know. */
+function parseListing(content: ManifestContent, what: string): unknown[] {
+  return parseDocument(listing, content.bytes, what).manifests;
+}
+
+/** A digest of another algorithm than ours (image-spec, descriptor.md, "Digests"). */
+const FOREIGN_DIGEST = /^(?!sha256:)[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
+
+/**
+ * The entries that we understand. One that is named by another digest algorithm is somebody else's, and nothing that we
+ * could read.
+ * @throws ManifoldError `invalid-document` for one that is no descriptor at all
+ */
+function ourKind(entries: readonly unknown[]): Descriptor[] {
+  return entries
+    .filter(entry => !FOREIGN_DIGEST.test(String((entry as { digest?: unknown } | null)?.digest)))
+    .map(entry => checkDocument(descriptorSchema, entry, 'an entry of a list of referrers'));
+}
+
 async function readFallback(client: RepositoryClient, subject: Digest): Promise<Fallback> {
   const content = await client.findManifest(fallbackTag(subject));
+  const where = `${client.name}:${fallbackTag(subject)}`;
   if (content === undefined) {
-    return { descriptors: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] } };
+    return { entries: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex } };
   }
-  const descriptors = parseIndex(content, `${client.name}:${fallbackTag(subject)}`).manifests;
-  return { descriptors, document: JSON.parse(Buffer.from(content.bytes).toString('utf8')) };
+  const entries = parseListing(content, `the fallback tag ${where}`);
+  return { entries, document: JSON.parse(Buffer.from(content.bytes).toString('utf8')) };
 }
 
 const ATTEMPTS = 5;
@@ -99,15 +120,25 @@ async function addToFallback(
   subject: Digest,
   descriptor: Descriptor,
 ): Promise<void> {
+  const holds = (entries: readonly unknown[]): boolean =>
+    ourKind(entries).some(({ digest }) => digest === descriptor.digest);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const { descriptors, document } = await readFallback(client, subject);
-    if (descriptors.some(({ digest }) => digest === descriptor.digest)) return;
-    const { manifests } = v.parse(listing, document);
-    const bytes = Buffer.from(JSON.stringify({ ...document, manifests: [...manifests, descriptor] }));
-    await client.putManifest(manifestContent(bytes, MEDIA_TYPE.ociIndex), fallbackTag(subject));
+    const { entries, document } = await readFallback(client, subject);
+    if (holds(entries)) return;
+    const write = (manifests: readonly unknown[]) =>
+      client.putManifest(
+        manifestContent(Buffer.from(JSON.stringify({ ...document, manifests })), MEDIA_TYPE.ociIndex),
+        fallbackTag(subject),
+      );
+    try {
+      await write([...entries, descriptor]);
+    } catch (error) {
+      const alive = await existing(client, entries);
+      if (alive.length === entries.length) throw error;
+      await write([...alive, descriptor]);
+    }
   }
-  const { descriptors } = await readFallback(client, subject);
-  if (descriptors.some(({ digest }) => digest === descriptor.digest)) return;
+  if (holds((await readFallback(client, subject)).entries)) return;
   throw new ManifoldError(
     'registry-refused',
     `${client.name} did not keep our entry in its fallback tag ${fallbackTag(subject)}, written ${ATTEMPTS} times.`,
@@ -115,6 +146,17 @@ async function addToFallback(
       hint: 'Something else writes referrers of the same image at the same time. Re-run this job when it is done.',
     },
   );
+}
+
+/** Registries refuse a listing that names what was deleted meanwhile: such entries are left out. */
+async function existing(client: RepositoryClient, entries: readonly unknown[]): Promise<unknown[]> {
+  const found = await Promise.all(
+    entries.map(async entry => {
+      const [known] = ourKind([entry]);
+      return known === undefined || (await client.findManifest(known.digest)) !== undefined;
+    }),
+  );
+  return entries.filter((_, position) => found[position]);
 }
 
 const running = new Map<string, Promise<unknown>>();

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { ManifoldError, messageOf } from '../errors.ts';
+import { keepSecret, ManifoldError, messageOf } from '../errors.ts';
 
 /** How a mode speaks to the person who reads the log, and to the steps after it. */
 export interface Runner {
@@ -15,14 +15,23 @@ export interface Runner {
 }
 
 export const runner: Runner = {
-  info: core.info,
+  info: message => core.info(harmless(message)),
   notice: message => core.notice(message),
   warning: message => core.warning(message),
   mask: secret => {
     // An empty mask would turn every character of the log into stars.
-    if (secret.trim() !== '') core.setSecret(secret);
+    if (secret.trim() === '') return;
+    keepSecret(secret);
+    core.setSecret(secret);
   },
-  output: (name, value) => core.setOutput(name, value),
+  output: (name, value) => {
+    try {
+      core.setOutput(name, value);
+    } catch (error) {
+      // What is published is published: that later steps cannot read of it must not undo the step.
+      core.warning(`The output "${name}" could not be written: ${messageOf(error)}`);
+    }
+  },
   summary: async markdown => {
     if (!process.env.GITHUB_STEP_SUMMARY) return; // not every runner has a place for it
     try {
@@ -34,6 +43,11 @@ export const runner: Runner = {
   },
   group: core.group,
 };
+
+/** A line that begins like a workflow command would be one (runner, ActionCommand.cs), wherever its text came from. */
+function harmless(message: string): string {
+  return message.replace(/^(\s*)(::|##\[)/gm, '$1\u200b$2');
+}
 
 /** Fails the step with a sentence, its remedy and its code; what lies underneath goes to the debug log. */
 export function fail(error: unknown): void {

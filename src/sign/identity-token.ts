@@ -10,6 +10,10 @@ export interface IdentityToken {
   readonly token: string;
   /** The claim that the certificate authority wants signed as proof that we hold the key. */
   readonly subject: string;
+  /** Who gave the token. */
+  readonly issuer: string;
+  /** The workflow that defines the job, with its ref: `acme/app/.github/workflows/release.yml@refs/tags/v1`. */
+  readonly workflowRef: string | undefined;
   /** Whom a certificate for this token will name, as far as the token tells. */
   readonly identity: Identity | undefined;
   /** When it was given, by the monotonic clock, in milliseconds. */
@@ -64,13 +68,15 @@ export async function fetchIdentityToken(
   return { token, received: performance.now(), ...readClaims(token, env) };
 }
 
-function readClaims(token: string, env: NodeJS.ProcessEnv): Pick<IdentityToken, 'subject' | 'identity'> {
+function readClaims(token: string, env: NodeJS.ProcessEnv): Omit<IdentityToken, 'token' | 'received'> {
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url');
   // A token that cannot be read must not end up in the message.
   const read = parseDocument(claims, payload, 'the identity token', { code: 'no-id-token', secret: true });
   const { iss, sub, email, email_verified, job_workflow_ref } = read;
   const server = env.GITHUB_SERVER_URL || 'https://github.com';
   return {
+    issuer: iss,
+    workflowRef: job_workflow_ref,
     subject: email !== undefined && email_verified !== false ? email : sub,
     // Fulcio's rule for GitHub Actions (fulcio/docs/oidc.md): the workflow that defines the job, with its ref.
     identity:

@@ -1,8 +1,8 @@
 // Ctlog is a certificate transparency log on plain files, for the lab's Sigstore: Fulcio submits every
 // certificate to it and puts the log's signed timestamp into the certificate.
 //
-// It stands in for tesseract's own posix command, which does not build from the module proxy: its go.mod names
-// a pre-release of tessera that is not served. The packages below the command work with the published one.
+// It stands in for tesseract's own posix command, which needs a pre-release of tessera. The packages below the
+// command work with the published one.
 //
 //	ctlog --key ct.key --origin ct.local --dir ct --roots fulcio.pem --addr 127.0.0.1:6962
 package main

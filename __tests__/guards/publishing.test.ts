@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
+import { manifestContent } from '../../src/oci/manifest.ts';
+import { createIndexImage } from '../../src/publish/index-image.ts';
+import { signEverywhere } from '../../src/publish/sign.ts';
+import { moveTags } from '../../src/publish/tags.ts';
+import { sameIdentity } from '../../src/sign/identity.ts';
+import { Keyless } from '../../src/sign/keyless.ts';
+import { chooseServices } from '../../src/sign/services.ts';
+import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
+import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
+import { made, pushImage, recordOf, storeManifest, TYPES } from '../servers/images.ts';
+import { type SeenRequest, startRegistry, type TestRegistry } from '../servers/registry.ts';
+import { startRun } from '../servers/run.ts';
+import { startSigstore } from '../servers/sigstore.ts';
+
+const OLD = `sha256:${'0'.repeat(64)}`;
+const OTHER_WORKFLOW = 'acme/widget/.github/workflows/other.yml@refs/heads/main';
+const EVIL = 'evil/evil/.github/workflows/x.yml@refs/heads/evil';
+
+/** The subject that a pushed manifest names, if any. */
+const subjectOf = ({ body }: SeenRequest): string | undefined => JSON.parse(body.toString()).subject?.digest;
+const isManifestPut = ({ method, path }: SeenRequest): boolean =>
+  method === 'PUT' && path.includes('/manifests/');
+const attachedTo = ({ log }: TestRegistry): SeenRequest[] =>
+  log.filter(request => isManifestPut(request) && subjectOf(request) !== undefined);
+
+/** A run with two builds in two registries, whose tag "latest" is of an earlier release. */
+async function built() {
+  const run = await startRun({ referrers: 'api' }, {});
+  await run.build('linux/amd64');
+  await run.build('linux/arm64');
+  for (const registry of run.registries) registry.repository('acme/app').tags.set('latest', OLD);
+  return run;
+}
+
+describe('the index of a merge', () => {
+  it('is in every registry, by its digest, before anything is certified or signed', async () => {
+    const run = await built();
+    const held: Set<string>[] = [];
+    const look = () => {
+      held.push(...run.registries.map(registry => new Set(registry.repository('acme/app').manifests.keys())));
+    };
+    run.sigstore.on('/api/v2/signingCert', look);
+    for (const registry of run.registries) {
+      registry.on({ answer: request => (isManifestPut(request) && subjectOf(request) ? look() : undefined) });
+    }
+    const digest = (await run.merge()).outputs.digest ?? '';
+    expect(held.length).toBeGreaterThan(2);
+    expect(held.filter(digests => !digests.has(digest))).toEqual([]);
+    for (const { log } of run.registries) {
+      const puts = log.filter(isManifestPut);
+      const pushed = puts.findIndex(({ path }) => path.endsWith(`/manifests/${digest}`));
+      expect(pushed).toBeGreaterThanOrEqual(0);
+      expect(puts.findIndex(request => subjectOf(request) !== undefined)).toBeGreaterThan(pushed);
+    }
+  });
+
+  it.each([0, 1])('that registry %d refuses is signed in no registry', async position => {
+    const run = await built();
+    run.registries[position]?.on({
+      method: 'PUT',
+      path: /\/manifests\/sha256:/,
+      answer: (_, response) => void response.writeHead(403).end('{}'),
+    });
+    expect((await failureOf(() => run.merge())).code).toBe('registry-forbidden');
+    expect(run.sigstore.log).toEqual([]);
+    expect(run.registries.flatMap(attachedTo)).toEqual([]);
+    for (const index of [0, 1]) expect(run.tags(index)).toEqual({ latest: OLD });
+  });
+});
+
+/** An image of one platform in a registry, and a Sigstore that certifies for several issuers. */
+async function signing() {
+  const registry = await opened(startRegistry({ referrers: 'api' }));
+  const pushed = pushImage(registry.repository('acme/app'));
+  const client = clientOf(registry);
+  const record = recordOf(pushed.root, 'linux/amd64');
+  const image = await createIndexImage([record], [client], 'https://github.com');
+  await client.putManifest(image.content);
+  const [issuer, another, sigstore] = await Promise.all([
+    opened(startOidcIssuer()),
+    opened(startOidcIssuer()),
+    opened(startSigstore()),
+  ]);
+  const verifier = new BundleVerifier(sigstore.root);
+  const sign = (from = issuer, claims = {}, retry = FAST) => {
+    const keyless = new Keyless({
+      env: from.jobEnvironment(claims),
+      services: chooseServices(sigstore.config, new Date()),
+      transport: transport(),
+      onSecret: () => {},
+    });
+    return signEverywhere(image, [client], { keyless, verifier, retry });
+  };
+  const signers = async () => (await searchSignatures(client, image.content.digest, verifier)).valid;
+  return { registry, issuer, another, sign, signers };
+}
+
+describe('a signature', () => {
+  it('that the registry swallows is missed, also where another identity has signed the same', async () => {
+    const { registry, issuer, sign, signers } = await signing();
+    await sign();
+    registry.on({
+      method: 'PUT',
+      path: /\/manifests\//,
+      answer: (request, response) => {
+        const subject = subjectOf(request);
+        if (subject !== undefined) response.writeHead(201, { 'oci-subject': subject }).end();
+      },
+    });
+    const error = await failureOf(() => sign(issuer, { job_workflow_ref: OTHER_WORKFLOW }, SHORT));
+    expect(error.code).toBe('signature-unverified');
+    expect(error.hint).toContain('No tag was moved');
+    // What the other one signed is there, and valid.
+    expect(await signers()).toHaveLength(1);
+  });
+
+  it('by the same name from another issuer is not taken for ours', async () => {
+    const { issuer, another, sign, signers } = await signing();
+    const first = await sign();
+    const second = await sign(another);
+    expect(second.attached).toBe(first.attached);
+    expect(second.attached).toBe(second.manifests);
+    expect(second.identity).toEqual({ name: first.identity.name, issuer: another.url });
+    expect((await signers()).map(signer => signer.issuer).sort()).toEqual([issuer.url, another.url].sort());
+    expect((await sign(another)).attached).toBe(0);
+  });
+});
+
+describe('two identities', () => {
+  const one = { name: 'https://github.com/acme/app', issuer: 'https://one.example' };
+
+  it.each([
+    [{}, true],
+    [{ issuer: 'https://two.example' }, false],
+    [{ name: 'https://github.com/acme/other' }, false],
+  ])('that differ by %j are the same: %s', (change, same) => {
+    expect(sameIdentity(one, { ...one, ...change })).toBe(same);
+  });
+});
+
+describe('a certificate for somebody else than the identity token is of', () => {
+  it.each(['another workflow', 'another issuer'])('(%s) signs nothing', async kind => {
+    const run = await built();
+    const another = await opened(startOidcIssuer());
+    const foreign =
+      kind === 'another issuer'
+        ? another.issue('sigstore')
+        : run.issuer.issue('sigstore', { job_workflow_ref: EVIL });
+    run.sigstore.on('/api/v2/signingCert', body => {
+      // The authority certifies our key, but for the holder of this token.
+      (body as unknown as { credentials: { oidcIdentityToken: string } }).credentials.oidcIdentityToken =
+        foreign;
+    });
+    const error = await failureOf(() => run.merge());
+    expect(error.code).toBe('signing-failed');
+    expect(run.sigstore.log).not.toContain('/api/v1/log/entries');
+    expect(run.registries.flatMap(attachedTo)).toEqual([]);
+    for (const position of [0, 1]) expect(run.tags(position)).toEqual({ latest: OLD });
+  });
+});
+
+describe('a tag', () => {
+  it('that the registry took by another digest than ours may have moved, and is called so', async () => {
+    const registry = await opened(startRegistry());
+    const contents = registry.repository('acme/app');
+    const { manifest } = pushImage(contents);
+    const index = made(TYPES.index, {
+      schemaVersion: 2,
+      mediaType: TYPES.index,
+      manifests: [manifest.descriptor],
+    });
+    storeManifest(contents, index);
+    contents.tags.set('1', manifest.descriptor.digest);
+    registry.on({
+      method: 'PUT',
+      path: /\/manifests\/1$/,
+      answer: (_, response) => {
+        contents.tags.set('1', index.descriptor.digest);
+        response.writeHead(201, { 'docker-content-digest': OLD }).end();
+      },
+    });
+    const client = clientOf(registry, 'acme/app', SHORT);
+    const content = manifestContent(index.bytes, TYPES.index);
+    const error = await failureOf(() => moveTags(content, [client], ['1'], SHORT));
+    expect(error.message).toContain(`Not confirmed, may have moved: ${client.name}:1.`);
+    expect(error.message).not.toContain('Not moved');
+  });
+});
