@@ -64,7 +64,7 @@ export function keepSecret(secret: string): void {
 }
 
 /** A JSON Web Token, or the beginning of one. */
-const JSON_WEB_TOKEN = /\bey[\w-]{10,}[\w.-]*/g;
+const JSON_WEB_TOKEN = /(?<![A-Za-z0-9])ey[\w-]{10,}[\w.-]*/g;
 
 function withoutSecrets(text: string): string {
   let clean = text;

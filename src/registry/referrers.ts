@@ -110,6 +110,7 @@ async function readFallback(client: RepositoryClient, subject: Digest): Promise<
 }
 
 const ATTEMPTS = 5;
+const MENDABLE = new Set<string>(['registry-refused', 'registry-not-found']);
 
 /**
  * Adds an entry to the fallback tag. Registries have no compare-and-swap: whoever writes at the same time may overwrite
@@ -133,6 +134,9 @@ async function addToFallback(
     try {
       await write([...entries, descriptor]);
     } catch (error) {
+      // Only a refusal of the listing itself is mended; a lack of rights or a fault on the way is told.
+      const refusal = error instanceof ManifoldError && MENDABLE.has(error.code);
+      if (!refusal) throw error;
       const alive = await existing(client, entries);
       if (alive.length === entries.length) throw error;
       await write([...alive, descriptor]);
