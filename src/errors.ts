@@ -74,15 +74,15 @@ function withoutSecrets(text: string): string {
   return clean.replace(JSON_WEB_TOKEN, '***');
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
+
 /**
  * A foreign text (a server's answer, a value that somebody typed) made fit to stand in a message: one line, without
  * control characters (they could start a workflow command or colour a terminal), without secrets that we know of, at most
  * `limit` characters.
  */
 export function oneLine(text: string, limit = 200): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  const line = withoutSecrets(text)
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
-    .trim();
+  const line = withoutSecrets(text).replace(CONTROL_CHARACTERS, ' ').trim();
   return line.length > limit ? `${line.slice(0, limit)}…` : line;
 }

@@ -9,6 +9,8 @@ export type Mode = (typeof MODES)[number];
 interface CommonInputs {
   /** Milliseconds for which a request that fails for a passing reason is repeated. */
   readonly retryBudget: number;
+  /** Folder through which records cross; undefined: the artifact service. */
+  readonly records: string | undefined;
 }
 
 export interface BuildInputs extends CommonInputs {
@@ -58,6 +60,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const mode = readMode(env);
   const common = {
     retryBudget: (input.wholeNumber('retry-budget', 0, 3600) ?? 120) * 1000,
+    records: input.optional('records'),
   };
   return mode === 'build' ? readBuildInputs(input, common) : readMergeInputs(input, common);
 }

@@ -7,9 +7,9 @@ import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import type { MergeInputs } from '../../src/inputs.ts';
 import { merge } from '../../src/modes/merge.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { ArtifactStore } from '../../src/records/artifact-store.ts';
 import { formatRecordName } from '../../src/records/name.ts';
 import { formatRecord } from '../../src/records/record.ts';
-import { ArtifactStore } from '../../src/records/store.ts';
 import type { Runner } from '../../src/runner/actions.ts';
 import { opened, temporaryFolder } from './clients.ts';
 import { type ImageOptions, ORIGIN, pushImage, recordOf } from './images.ts';
@@ -110,6 +110,7 @@ export async function startRun(...kinds: RegistryOptions[]) {
     const defaults: MergeInputs = {
       mode: 'merge',
       retryBudget: 60,
+      records: undefined,
       platforms: undefined,
       component: undefined,
       tags: ['1.0', 'latest'],

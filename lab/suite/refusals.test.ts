@@ -163,6 +163,21 @@ test.each([
   expect(error).toContain(code);
 });
 
+test('a server without the artifact service is told before the build, and a folder is the way out', async () => {
+  const github = { server_url: 'https://github.example.com' };
+  const error = await refused(build(release, 'linux/amd64', { github }));
+  expect(error).toContain('record-store');
+  expect(error).toContain('github.example.com (GitHub Enterprise Server, Gitea, Forgejo or another forge)');
+  expect(error).toContain('records: FOLDER');
+  expect(registry.count({ method: 'POST' })).toBe(0);
+  await expectUnmoved();
+
+  const records = await lab.folder('records');
+  await buildBoth(release, { github, with: { records } });
+  expect(lab.artifacts.artifacts(release.run)).toEqual([]);
+  await expectPublished(merge(release, { github, with: { records } }));
+});
+
 test('a record that calls an amd64 image arm64 is refused by the merge', async () => {
   await buildBoth(release);
   const amd64 = JSON.parse(recordOf('linux-amd64').bytes.toString()) as { digest: string; size: number };

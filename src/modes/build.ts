@@ -8,8 +8,8 @@ import type { BuildInputs } from '../inputs.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { formatRepository, type Repository } from '../oci/reference.ts';
 import { formatRecordName } from '../records/name.ts';
+import { openStore } from '../records/open-store.ts';
 import { type BuildRecord, formatRecord } from '../records/record.ts';
-import { ArtifactStore } from '../records/store.ts';
 import { Registries } from '../registry/client.ts';
 import { type BuiltImage, readBuiltImage } from '../registry/image.ts';
 import { buildSummary } from '../report/summary.ts';
@@ -22,6 +22,8 @@ export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.Pro
   const run = readRun(env);
   const platform = formatPlatform(inputs.platform);
   const started = new Date();
+  // A record that nobody could keep is found before the build, not after it.
+  const store = await openStore({ folder: inputs.records, retentionDays: inputs.retentionDays });
   const { buildx, version, node } = await runner.group('Builder', () =>
     checkBuildx(inputs.builder, inputs.platform),
   );
@@ -39,9 +41,7 @@ export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.Pro
     platform: inputs.platform,
     attempt: run.runAttempt,
   });
-  await runner.group('Record', async () =>
-    (await ArtifactStore.open(inputs.retentionDays)).save(name, bytes),
-  );
+  await runner.group('Record', () => store.save(name, bytes));
 
   runner.info(`Recorded ${record.digest} as ${name}.`);
   runner.output('digest', record.digest);

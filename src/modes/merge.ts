@@ -8,8 +8,8 @@ import type { SigningReport } from '../publish/sign.ts';
 import { moveTags } from '../publish/tags.ts';
 import { requireComplete } from '../records/closed-set.ts';
 import { collectRecords } from '../records/collect.ts';
+import { openStore } from '../records/open-store.ts';
 import type { BuildRecord } from '../records/record.ts';
-import { ArtifactStore } from '../records/store.ts';
 import { Registries, type RepositoryClient } from '../registry/client.ts';
 import { indexTree, mergeSummary, verifyCommand } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
@@ -63,7 +63,7 @@ async function publish(inputs: MergeInputs, context: MergeContext): Promise<void
 }
 
 async function readRecords(inputs: MergeInputs, run: Run, runner: Runner): Promise<BuildRecord[]> {
-  const store = await ArtifactStore.open(1);
+  const store = await openStore({ folder: inputs.records, retentionDays: 1 });
   const all = await runner.group('Records of this run', () => collectRecords(store, run));
   const records = requireComplete(all, inputs.component, inputs.platforms);
   for (const { component, platform, digest, source } of records) {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type ArtifactService, startArtifactService } from '../../lab/parts/artifact-service.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { ArtifactStore } from '../../src/records/artifact-store.ts';
 import { collectRecords } from '../../src/records/collect.ts';
 import { formatRecordName } from '../../src/records/name.ts';
 import { formatRecord } from '../../src/records/record.ts';
-import { ArtifactStore } from '../../src/records/store.ts';
 import { failureOf, temporaryFolder } from '../servers/clients.ts';
 import { made, ORIGIN, recordOf, TYPES } from '../servers/images.ts';
 
@@ -184,11 +184,11 @@ describe('the artifact service', () => {
   });
 
   it('that does not exist on this server is an error that says so', async () => {
-    const store = await asJob('merge');
     vi.stubEnv('GITHUB_SERVER_URL', 'https://ghes.example.com');
-    const error = await failureOf(() => store.list());
+    const error = await failureOf(() => asJob('merge'));
     expect(error.code).toBe('record-store');
-    expect(error.hint).toContain('GitHub.com');
+    expect(error.message).toContain('ghes.example.com');
+    expect(error.hint).toContain('records: FOLDER');
   });
 
   it('that refuses the token is an error', async () => {

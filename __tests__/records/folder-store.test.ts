@@ -1,0 +1,76 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import { collectRecords } from '../../src/records/collect.ts';
+import { FolderStore } from '../../src/records/folder-store.ts';
+import { formatRecordName } from '../../src/records/name.ts';
+import { formatRecord } from '../../src/records/record.ts';
+import { failureOf, temporaryFolder } from '../servers/clients.ts';
+import { made, ORIGIN, recordOf, TYPES } from '../servers/images.ts';
+
+const nameOf = (platform: string, attempt = 1): string =>
+  formatRecordName({ component: 'app', platform: parsePlatform(platform), attempt });
+const record = (platform: string, attempt = 1) =>
+  recordOf(made(TYPES.index, `${platform} ${attempt}`), platform, { source: { runAttempt: attempt } });
+
+async function save(folder: string, platform: string, attempt = 1) {
+  const kept = record(platform, attempt);
+  await new FolderStore(folder).save(nameOf(platform, attempt), formatRecord(kept));
+  return kept;
+}
+
+describe('records in a folder', () => {
+  it('come back as they were, the newest attempt of each platform', async () => {
+    const folder = path.join(temporaryFolder(), 'made', 'here');
+    await save(folder, 'linux/amd64');
+    const renewed = await save(folder, 'linux/amd64', 2);
+    const other = await save(folder, 'linux/arm/v7');
+    const found = await collectRecords(new FolderStore(folder), ORIGIN);
+    expect(found).toHaveLength(2);
+    expect(found).toEqual(expect.arrayContaining([renewed, other]));
+    expect(readdirSync(folder)).toHaveLength(3);
+  });
+
+  it('are found in subfolders, where downloads of several uploads put them', async () => {
+    const folder = temporaryFolder();
+    const [one, two] = [
+      await save(path.join(folder, 'a'), 'linux/amd64'),
+      await save(path.join(folder, 'b'), 'linux/arm64'),
+    ];
+    expect(await collectRecords(new FolderStore(folder), ORIGIN)).toEqual(expect.arrayContaining([one, two]));
+  });
+
+  it('do not include other files, nor what was half written', async () => {
+    const folder = temporaryFolder();
+    await save(folder, 'linux/amd64');
+    writeFileSync(path.join(folder, 'notes.txt'), 'nothing');
+    writeFileSync(path.join(folder, `${nameOf('linux/arm64')}.part`), '{');
+    mkdirSync(path.join(folder, nameOf('linux/s390x')));
+    expect(await collectRecords(new FolderStore(folder), ORIGIN)).toHaveLength(1);
+  });
+
+  it('that are there twice are refused, as nothing tells which is meant', async () => {
+    const folder = temporaryFolder();
+    await save(path.join(folder, 'today'), 'linux/amd64');
+    await save(path.join(folder, 'yesterday'), 'linux/amd64');
+    const error = await failureOf(() => collectRecords(new FolderStore(folder), ORIGIN));
+    expect(error.code).toBe('invalid-record');
+    expect(error.message).toContain(`"${nameOf('linux/amd64')}" twice`);
+  });
+
+  it('of a folder that is not there are an error that says what the path means', async () => {
+    const error = await failureOf(() => new FolderStore(path.join(temporaryFolder(), 'absent')).list());
+    expect(error.code).toBe('record-store');
+    expect(error.hint).toContain('relative to the workspace');
+  });
+
+  it('that cannot be written are an error', async () => {
+    const file = path.join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    const error = await failureOf(() =>
+      new FolderStore(file).save('manifold-build.app.linux-amd64.1', Buffer.from('{}')),
+    );
+    expect(error.code).toBe('record-store');
+  });
+});
