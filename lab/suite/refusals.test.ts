@@ -165,6 +165,7 @@ test.each([
 
 test('a server without the artifact service is told before the build, and a folder is the way out', async () => {
   const github = { server_url: 'https://github.example.com' };
+  registry.reset();
   const error = await refused(build(release, 'linux/amd64', { github }));
   expect(error).toContain('record-store');
   expect(error).toContain('github.example.com (GitHub Enterprise Server, Gitea, Forgejo or another forge)');
