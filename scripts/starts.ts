@@ -16,7 +16,8 @@ const STARTS: readonly Start[] = [
   { name: 'unknown mode', inputs: { mode: 'nonsense' }, code: 'unknown-mode' },
   {
     name: 'build',
-    inputs: { mode: 'build', images: 'localhost:1/app', platform: 'linux/amd64' },
+    // A folder for the record: the artifact service is missing here, which would be said first.
+    inputs: { mode: 'build', images: 'localhost:1/app', platform: 'linux/amd64', records: 'records' },
     code: 'buildx-missing',
   },
   { name: 'merge, signed', inputs: { mode: 'merge', tags: 'latest' }, code: 'no-id-token' },
