@@ -6,7 +6,7 @@ import { type Lab, startLab } from './lab.ts';
 import { type FaultProxy, startFaultProxy } from './parts/fault-proxy.ts';
 import { ACTION, build, merge, newRelease, type Release } from './pipeline.ts';
 import type { RunResult } from './runner.ts';
-import { IDENTITY, type MergeJson, Oracles } from './suite/oracles.ts';
+import { IDENTITY, type MergeJson, mergeJson, Oracles } from './suite/oracles.ts';
 import { bold, dim, green, note, red, say, step } from './terminal.ts';
 
 const TAG = '1.0.0';
@@ -88,7 +88,7 @@ async function publishCounted(lab: Lab, counters: Counters): Promise<void> {
     succeeded(await merge(release, { with: inputs, onLine: showLine })),
   );
   const requests = requestsOf(counters, counters.registry.count() - afterBuild, lab);
-  const json = JSON.parse(merged.outputs.json ?? '') as MergeJson;
+  const json = mergeJson(merged.outputs);
   await checkByOthers(lab, release, json);
   showResult(release, json, requests);
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ArtifactService, startArtifactService } from './parts/artifact-service.ts';
+import type { StoredArtifact } from './parts/artifact-store.ts';
 import { type Architecture, type BuildKit, nativeArchitecture, startBuildKit } from './parts/buildkit.ts';
 import { Guard } from './parts/guard.ts';
 import type { JobClaims } from './parts/oidc-claims.ts';
@@ -61,6 +62,8 @@ export interface Lab {
   environment(job?: JobOptions): Record<string, string>;
   /** Enters credentials for one more host, such as a proxy in front of a registry, where Docker's clients look. */
   login(host: string, credentials: Credentials): Promise<void>;
+  /** The artifacts of a run; none where the lab has no artifact service. */
+  artifactsIfAny(run: string): readonly StoredArtifact[];
   /** A new folder in the lab's own. */
   folder(name: string): Promise<string>;
   /** Keeps the folder after `close`, to look at it; call it when a test failed. */
@@ -174,6 +177,10 @@ class RunningLab implements Lab {
     );
     const path = join(this.#clientFolders().DOCKER_CONFIG, 'config.json');
     await writeFile(path, JSON.stringify({ auths }, undefined, 2));
+  }
+
+  artifactsIfAny(run: string): readonly StoredArtifact[] {
+    return this.#artifacts?.artifacts(run) ?? [];
   }
 
   async folder(name: string): Promise<string> {

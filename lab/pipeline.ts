@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { prepareContext } from './images/context.ts';
 import type { JobOptions, Lab } from './lab.ts';
 import { type RunActionOptions, type RunningAction, type RunResult, startAction } from './runner.ts';
+import { SecretWatch } from './secrets.ts';
 
 /** The folder of action.yml. */
 export const ACTION = fileURLToPath(new URL('..', import.meta.url));
@@ -86,13 +87,17 @@ function mergeInputs({ lab }: Release, changes: JobChanges): Record<string, stri
   };
 }
 
+/** The token of the job, as the `github` context has it. */
+export const TOKEN = 'ghs_labTokenOfTheJob';
+
 function start(
-  { lab, run }: Release,
+  release: Release,
   job: string,
   inputs: Record<string, string>,
   changes: JobChanges,
   matrix: { platform: string } | null,
 ): Promise<RunningAction> {
+  const { lab, run } = release;
   const { attempt = 1, matrixSize = 2 } = changes;
   const architecture = matrix?.platform.includes('arm64') ? 'arm64' : 'amd64';
   const options: RunActionOptions = {
@@ -100,7 +105,7 @@ function start(
     with: inputs,
     env: { ...lab.environment({ run, attempt, job, architecture, ...changes.job }), ...changes.env },
     context: {
-      github: { run_id: run, run_attempt: attempt, job, token: 'lab-token', ...changes.github },
+      github: { run_id: run, run_attempt: attempt, job, token: TOKEN, ...changes.github },
       strategy: {
         'job-total': matrix === null ? 1 : matrixSize,
         // The row of the matrix: arm64 comes second.
@@ -109,7 +114,32 @@ function start(
       matrix,
     },
     ...(changes.node === undefined ? {} : { node: changes.node }),
-    ...(changes.onLine === undefined ? {} : { onLine: changes.onLine }),
   };
-  return startAction(options);
+  return watched(release, options, changes);
+}
+
+/** Runs a job under the eyes of a watch that fails it when a secret is shown anywhere. */
+async function watched(
+  { lab, run }: Release,
+  options: RunActionOptions,
+  { onLine }: JobChanges,
+): Promise<RunningAction> {
+  const watch = new SecretWatch(lab, [TOKEN]);
+  let group = 0;
+  const running = await startAction({
+    ...options,
+    onLine: line => {
+      watch.look(group);
+      onLine?.(line);
+    },
+  });
+  group = running.pid;
+  watch.look(group);
+  const finished = running.finished.then(result => {
+    const records = lab.artifactsIfAny(run).map(({ bytes }) => bytes.toString('utf8'));
+    watch.check(result, records);
+    return result;
+  });
+  finished.catch(() => {});
+  return { ...running, finished };
 }

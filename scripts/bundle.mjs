@@ -34,6 +34,25 @@ const withoutArchives = {
   },
 };
 
+/**
+ * @actions/core can ask for identity tokens, for which it loads an HTTP client of half a megabyte (undici) with every
+ * mode. Ours come by our own transport (src/sign/identity-token.ts), so that this part is never called.
+ */
+const withoutTokens = {
+  name: 'without-tokens',
+  setup(builder) {
+    builder.onResolve({ filter: /\/oidc-utils(?:\.js)?$/ }, ({ importer }) =>
+      importer.includes('@actions/core') ? { path: 'oidc-utils', namespace: 'no-tokens' } : undefined,
+    );
+    builder.onLoad({ filter: /.*/, namespace: 'no-tokens' }, () => ({
+      contents: `
+        export class OidcClient {
+          static getIDToken() { throw new Error('Identity tokens do not come from @actions/core here.'); }
+        }`,
+    }));
+  },
+};
+
 rmSync(outdir, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
@@ -46,7 +65,7 @@ const { metafile } = await build({
   target: 'node24',
   chunkNames: 'chunks/[name]-[hash]',
   minify: true,
-  plugins: [withoutArchives],
+  plugins: [withoutArchives, withoutTokens],
   legalComments: 'none',
   metafile: true,
   banner: { js: banner },

@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'signature-unverified'
   | 'credentials'
   | 'tag-moved'
+  | 'tag-immutable'
   | 'registry-unauthorized'
   | 'registry-forbidden'
   | 'registry-not-found'

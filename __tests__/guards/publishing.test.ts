@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
-import { manifestContent } from '../../src/oci/manifest.ts';
-import { createIndexImage } from '../../src/publish/index-image.ts';
-import { signEverywhere } from '../../src/publish/sign.ts';
+import { descriptorOf, manifestContent } from '../../src/oci/manifest.ts';
+import { childrenOf } from '../../src/publish/publication.ts';
+import { type SubjectReport, signEverywhere } from '../../src/publish/sign.ts';
 import { moveTags } from '../../src/publish/tags.ts';
 import { sameIdentity } from '../../src/sign/identity.ts';
 import { Keyless } from '../../src/sign/keyless.ts';
 import { chooseServices } from '../../src/sign/services.ts';
 import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
+import { publish, setUp as startBuilt } from '../publish/built.ts';
+import { TAG_OPTIONS, tagOf } from '../publish/tagging.ts';
 import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
-import { made, pushImage, recordOf, storeManifest, TYPES } from '../servers/images.ts';
+import { made, pushImage, storeManifest, TYPES } from '../servers/images.ts';
 import { type SeenRequest, startRegistry, type TestRegistry } from '../servers/registry.ts';
 import { startRun } from '../servers/run.ts';
 import { startSigstore } from '../servers/sigstore.ts';
@@ -72,26 +74,29 @@ describe('the index of a merge', () => {
 
 /** An image of one platform in a registry, and a Sigstore that certifies for several issuers. */
 async function signing() {
-  const registry = await opened(startRegistry({ referrers: 'api' }));
-  const pushed = pushImage(registry.repository('acme/app'));
+  const started = await startBuilt({ registries: [{ referrers: 'api' }], platforms: ['linux/amd64'] });
+  const { publication } = await publish(started);
+  const { image } = publication;
+  const registry = started.registries[0] as TestRegistry;
   const client = clientOf(registry);
-  const record = recordOf(pushed.root, 'linux/amd64');
-  const image = await createIndexImage([record], [client], 'https://github.com');
   await client.putManifest(image.content);
+  const root = descriptorOf(image.content);
+  const subject = { children: childrenOf(publication), root, repositories: [client] };
   const [issuer, another, sigstore] = await Promise.all([
     opened(startOidcIssuer()),
     opened(startOidcIssuer()),
     opened(startSigstore()),
   ]);
   const verifier = new BundleVerifier(sigstore.root);
-  const sign = (from = issuer, claims = {}, retry = FAST) => {
+  const sign = async (from = issuer, claims = {}, retry = FAST) => {
     const keyless = new Keyless({
       env: from.jobEnvironment(claims),
       services: chooseServices(sigstore.config, new Date()),
       transport: transport(),
       onSecret: () => {},
     });
-    return signEverywhere(image, [client], { keyless, verifier, retry });
+    const { identity, subjects } = await signEverywhere([subject], { keyless, verifier, retry });
+    return { identity, ...(subjects[0] as SubjectReport) };
   };
   const signers = async () => (await searchSignatures(client, image.content.digest, verifier)).valid;
   return { registry, issuer, another, sign, signers };
@@ -183,7 +188,9 @@ describe('a tag', () => {
     });
     const client = clientOf(registry, 'acme/app', SHORT);
     const content = manifestContent(index.bytes, TYPES.index);
-    const error = await failureOf(() => moveTags(content, [client], ['1'], SHORT));
+    const error = await failureOf(() =>
+      moveTags([tagOf(client, '1', content)], new Map(), { ...TAG_OPTIONS, retry: SHORT }),
+    );
     expect(error.message).toContain(`Not confirmed, may have moved: ${client.name}:1.`);
     expect(error.message).not.toContain('Not moved');
   });

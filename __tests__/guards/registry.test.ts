@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { type Handler, sendJson, serve } from '../../lab/parts/http.ts';
-import { parsePlatform } from '../../src/oci/platform.ts';
 import { readBuiltImage } from '../../src/registry/image.ts';
 import { listReferrers, pushReferrer } from '../../src/registry/referrers.ts';
 import { clientOf, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
@@ -199,7 +198,7 @@ describe('an attestation manifest', () => {
     const root = made(TYPES.index, { ...INDEX, manifests: [{ ...manifest.descriptor, platform }, entry] });
     storeManifest(contents, root);
     const client = clientOf(registry);
-    const read = () => readBuiltImage(client, root.descriptor.digest, parsePlatform('linux/amd64'));
+    const read = () => readBuiltImage(client, root.descriptor.digest);
     const predicates = async () => (await read()).predicateTypes;
     return { contents, attestation, read, predicates };
   }

@@ -5,7 +5,7 @@ import { type Handler, serve } from '../../lab/parts/http.ts';
 import { Transport } from '../../src/http/transport.ts';
 import { followUrl } from '../../src/http/url.ts';
 import { answering, fine, get, status } from '../servers/answering.ts';
-import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
+import { FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
 import { newAuthority, newServer, pem } from '../servers/x509.ts';
 
 describe('a body', () => {
@@ -20,7 +20,7 @@ describe('a body', () => {
     const { seen, url } = await answering(sized(1001));
     const error = await failureOf(() => transport().request({ ...get(url), maxBytes: 1000 }));
     expect(error.code).toBe('invalid-document');
-    expect(error.message).toContain('1000 bytes');
+    expect(error.message).toContain(`${url.host} is longer than 1000 bytes`);
     expect(seen).toHaveLength(1);
   });
 
@@ -52,6 +52,24 @@ describe('a body', () => {
   });
 });
 
+describe('an answer', () => {
+  it('that changes the protocol is none', async () => {
+    const { url } = await answering(request => {
+      request.socket.end('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n');
+    });
+    const error = await failureOf(() => transport({ retry: SHORT }).request(get(url)));
+    expect(error.code).toBe('service-unreachable');
+  });
+
+  it('without a body ends at once, whatever length is told', async () => {
+    const raw: Handler = request => {
+      request.socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+    };
+    const { url } = await answering(raw);
+    expect((await transport().request(get(url))).body).toHaveLength(0);
+  });
+});
+
 describe('a redirect', () => {
   const headers = { Authorization: 'Bearer secret', accept: 'application/json' };
   const echo: Handler = (request, response) => {
@@ -72,14 +90,54 @@ describe('a redirect', () => {
   );
 
   it.each([
-    ['that is no address', 'http://[', 'no address'],
-    ['to something that is not HTTP', 'ftp://127.0.0.1/blob', 'no address'],
+    ['that is no address', 'http://[?signature=1', 'no address'],
+    ['to something that is not HTTP', 'ftp://127.0.0.1/blob?signature=1', 'no address'],
   ])('%s is an error at once', async (_, location, message) => {
     const { seen, url } = await answering(status(307, { location }));
     const error = await failureOf(() => transport().request(get(url)));
     expect(error.code).toBe('registry-refused');
     expect(error.message).toContain(message);
+    expect(error.message).not.toContain('signature');
     expect(seen).toHaveLength(1);
+  });
+
+  it.each([
+    ['/blob?x=1&y=%2F', '/blob?x=1&y=%2F'],
+    ['other?x=1', '/other?x=1'],
+    ['?x=2', '/path?x=2'],
+    ['../up', '/up'],
+  ])('to %s is relative to what was asked, with the query as it is', async (location, expected) => {
+    const { seen, url } = await answering(status(302, { location }), fine);
+    await transport().request(get(url));
+    expect(seen[1]?.url).toBe(expected);
+  });
+
+  it('keeps the method, and the body of a HEAD empty', async () => {
+    const sized = status(200, { 'content-length': '5000' });
+    const { seen, url } = await answering(status(303, { location: '/elsewhere' }), sized);
+    const response = await transport().request({ method: 'HEAD', url });
+    expect(seen.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
+    expect(response.body).toHaveLength(0);
+  });
+
+  it('counts for its address: a page without end is not read', async () => {
+    const endless: Handler = (request, response) => {
+      if (request.url === '/elsewhere') return fine(request, response);
+      response.writeHead(302, { location: '/elsewhere' });
+      const pour = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+        if (!response.destroyed) response.once('drain', pour);
+      };
+      pour();
+    };
+    const { url } = await answering(endless);
+    expect((await transport().request(get(url))).body.toString()).toBe('fine');
+  });
+
+  it('is followed five times', async () => {
+    const hop = status(302, { location: '/path' });
+    const { url } = await answering(hop, hop, hop, hop, hop, fine);
+    expect((await transport().request(get(url))).status).toBe(200);
   });
 
   it('never leads from TLS to plain HTTP', async () => {

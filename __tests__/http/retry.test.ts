@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isRateLimit, isTransient, nextDelay, parseRetryAfter } from '../../src/http/retry.ts';
+import { asksForLess, isRateLimit, isTransient, nextDelay, parseRetryAfter } from '../../src/http/retry.ts';
 
 const NOW = Date.parse('2026-11-21T10:00:00Z');
 const policy = { budget: 10_000, base: 100, longest: 1000 };
@@ -74,6 +74,15 @@ describe('the wait before the next try', () => {
     expect(nextDelay(policy, 1, 0, '11', () => 1)).toBeUndefined();
     expect(nextDelay({ ...policy, budget: 0 }, 1, 0, undefined, () => 1)).toBeUndefined();
   });
+
+  it('is at most a minute, however much longer the server asks for', () => {
+    const patient = { ...policy, budget: 120_000 };
+    const nextYear = new Date(Date.now() + 365 * 86_400_000).toUTCString();
+    for (const asked of ['60', '61', '3600', '999999999', nextYear])
+      expect(nextDelay(patient, 1, 0, asked, () => 1)).toBe(60_000);
+    expect(nextDelay(patient, 1, 0, '59', () => 1)).toBe(59_000);
+    expect(nextDelay(patient, 1, 60_001, '3600', () => 1)).toBeUndefined();
+  });
 });
 
 describe('a fault', () => {
@@ -114,4 +123,20 @@ describe('a fault', () => {
       expect(isTransient({ status: 403, text })).toBe(false);
     },
   );
+});
+
+describe('a host', () => {
+  it.each([
+    [{ status: 429 }, true],
+    [{ status: 403, text: 'secondary rate limit' }, true],
+    [{ status: 403, retryAfter: '60' }, true],
+    [{ status: 503, retryAfter: '1' }, true],
+    [{ status: 503 }, false],
+    [{ status: 403, text: 'denied' }, false],
+    [{ status: 500, retryAfter: '1' }, false],
+    [{ status: 200 }, false],
+    [{}, false],
+  ])('that answers %j asks for fewer requests: %s', (outcome, expected) => {
+    expect(asksForLess(outcome)).toBe(expected);
+  });
 });

@@ -1,5 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Handler, serve } from '../../lab/parts/http.ts';
 import { answering, fine, get, reset, status } from '../servers/answering.ts';
 import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
@@ -172,7 +174,35 @@ describe('what only the caller takes for passing', () => {
   });
 });
 
+describe('a transport', () => {
+  it('leaves no timer behind its answers', async () => {
+    const { url } = await answering(status(503), fine);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const client = transport();
+    await client.request(get(url));
+    await vi.waitUntil(() => vi.getTimerCount() === 0);
+  });
+});
+
 describe('a transport that was closed', () => {
+  it('leaves no connection open, and opens none', async () => {
+    const sockets: Socket[] = [];
+    const server = createServer((_, response) => response.end()).on('connection', socket =>
+      sockets.push(socket),
+    );
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const closing = transport();
+    await closing.request(get(url));
+    closing.close();
+    for (const socket of sockets) if (!socket.closed) await once(socket, 'close');
+    await expect(closing.request(get(url))).rejects.toThrow(/abort/i);
+    await transport().request(get(url));
+    expect(sockets).toHaveLength(2);
+  });
+
   it('ends what waits for its next try, and sends nothing any more', async () => {
     const closing = transport({ retry: { budget: 120_000, base: 60_000, longest: 60_000 } });
     const { seen, url } = await answering((_request, response) => {

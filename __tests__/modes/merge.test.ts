@@ -3,7 +3,7 @@ import { sendJson } from '../../lab/parts/http.ts';
 import { ManifoldError } from '../../src/errors.ts';
 import { failureOf } from '../servers/clients.ts';
 import type { TestRegistry } from '../servers/registry.ts';
-import { startRun } from '../servers/run.ts';
+import { startRun, tagEntries } from '../servers/run.ts';
 
 const OLD = `sha256:${'0'.repeat(64)}`;
 
@@ -26,8 +26,7 @@ describe('a merge', () => {
     expect(told.outputs.tags?.split('\n')).toEqual(
       run.images.flatMap(image => [`${image}:1.0`, `${image}:latest`]),
     );
-    expect(JSON.parse(json ?? '')).toMatchObject({
-      component: 'app',
+    expect(JSON.parse(json ?? '').components.app).toMatchObject({
       digest,
       images: run.images,
       platforms: [
@@ -45,12 +44,12 @@ describe('a merge', () => {
     expect(run.tags()).toEqual({ '1.0': told.outputs.digest, latest: told.outputs.digest });
     expect(run.issuer.given).toEqual([]);
     expect(run.sigstore.log).toEqual([]);
-    expect(JSON.parse(told.outputs.json ?? '').signed).toBeNull();
+    expect(JSON.parse(told.outputs.json ?? '').components.app.signed).toBeNull();
   });
 
   it('without signing costs at most 11 requests for 2 attested platforms and 1 tag', async () => {
     const run = await built();
-    await run.merge({ sign: 'none', tags: ['1.0'] });
+    await run.merge({ sign: 'none', tags: tagEntries('1.0') });
     expect(registryOf(run).log.length).toBeLessThanOrEqual(11);
   });
 
@@ -61,14 +60,16 @@ describe('a merge', () => {
     const second = await run.merge();
     expect(second.outputs.digest).toBe(first.outputs.digest);
     expect(registryOf(run).repository('acme/app').manifests.size).toBe(held);
-    expect(JSON.parse(second.outputs.json ?? '').signed.attached).toBe(0);
+    expect(JSON.parse(second.outputs.json ?? '').components.app.signed.attached).toBe(0);
   });
 
   it('takes the newest attempt of each build', async () => {
     const run = await built();
     const again = await run.build('linux/arm64', { attempt: 2, content: 'mended' });
     const told = await run.merge({ sign: 'none' }, 2);
-    expect(JSON.parse(told.outputs.json ?? '').platforms[1].digest).toBe(again.manifest.descriptor.digest);
+    expect(JSON.parse(told.outputs.json ?? '').components.app.platforms[1].digest).toBe(
+      again.manifest.descriptor.digest,
+    );
   });
 
   it('masks its identity token', async () => {
@@ -96,7 +97,7 @@ describe('a merge that cannot be complete moves no tag', () => {
       { platforms: [{ os: 'linux', architecture: 'amd64' }] },
       'unexpected-platform',
     ],
-    ['the component is another', { component: 'api' }, 'no-records'],
+    ['the component is another', { components: ['api'] }, 'no-records'],
     ['the trusted root cannot be read', { trustedRoot: 'absent.json' }, 'invalid-input'],
   ] as const)('when %s', async (_, inputs, code) => {
     const run = await built();
@@ -158,7 +159,7 @@ describe.each([
   it('leaves the tags as they were, and the next one succeeds', async () => {
     const run = await built(kind);
     const registry = registryOf(run);
-    await run.merge({ tags: ['trial'] });
+    await run.merge({ tags: tagEntries('trial') });
     const signed = registry.log.length;
     // Every moment of a merge that finds nothing signed: from its first request to its last before the tags.
     for (let moment = 1; moment <= signed; moment += 11) {

@@ -102,4 +102,42 @@ describe('a manifest', () => {
       }),
     );
   });
+
+  it.each(['__proto__', 'constructor', 'prototype'])('keeps an annotation called %s', key => {
+    const annotations = Object.fromEntries([[key, 'value']]);
+    const child = { ...descriptor, annotations };
+    const read = parseIndex(content({ ...index, manifests: [child], annotations }, TYPES.index), 'here');
+    expect(Object.entries(read.annotations ?? {})).toEqual([[key, 'value']]);
+    expect(Object.entries(read.manifests[0]?.annotations ?? {})).toEqual([[key, 'value']]);
+  });
+});
+
+describe('an image config', () => {
+  const parse = (config: object) => parseConfig(Buffer.from(JSON.stringify(config)), 'here');
+
+  it.each([
+    { os: 'linux', architecture: 'amd64' },
+    { os: 'linux', architecture: 'arm64', variant: '' },
+    { os: 'linux', architecture: 'arm64', variant: 'v8.1' },
+    { os: 'linux', architecture: 'constructor', variant: '__proto__' },
+    { os: 'windows', architecture: 'amd64', 'os.version': '10.0.1', 'os.features': ['win32k'] },
+  ])('says what the image is for: %j', config => {
+    expect(parse(config)).toEqual(config);
+  });
+
+  it.each([
+    ['os', ''],
+    ['os', 'linux\n::error::x'],
+    ['architecture', ''],
+    ['architecture', 'amd64\u001b[31m'],
+    ['architecture', 'a/b'],
+    ['architecture', 'a'.repeat(65)],
+    ['variant', 'v7\n'],
+    ['variant', '\ud800'],
+  ])('is refused when its %s could write into a log: %j', async (field, value) => {
+    const error = await failureOf(() => parse({ os: 'linux', architecture: 'arm', [field]: value }));
+    expect(error.code).toBe('invalid-document');
+    expect(error.message).toContain(`field "${field}"`);
+    expect(error.message).not.toMatch(/\p{Cc}/u);
+  });
 });

@@ -21,7 +21,10 @@ const special = fc.constantFrom(
   'armhf',
   'linux',
   'v8',
+  'v8.0',
   '8',
+  '9.0',
+  '',
 );
 const anyPart = fc.oneof(part, special);
 const written = fc
@@ -39,7 +42,9 @@ describe('a platform', () => {
     ['linux/aarch64', 'linux/arm64'],
     ['linux/arm64/v8', 'linux/arm64'],
     ['linux/arm64/8', 'linux/arm64'],
+    ['linux/arm64/v8.0', 'linux/arm64'],
     ['linux/arm64/v9', 'linux/arm64/v9'],
+    ['linux/arm64/9.0', 'linux/arm64/v9'],
     ['linux/arm', 'linux/arm/v7'],
     ['linux/armhf', 'linux/arm/v7'],
     ['linux/armel', 'linux/arm/v6'],
@@ -64,6 +69,10 @@ describe('a platform', () => {
     'linux/',
     '/amd64',
     'linux/amd64/',
+    'linux/arm/',
+    'linux/arm/v7.0',
+    'linux//v7',
+    'x86-64/amd64',
     'linux/amd64/v1/x',
     'amd64/linux',
     'linux amd64',
@@ -95,16 +104,39 @@ describe('a platform', () => {
     );
   });
 
-  it('is parsed or refused with a ManifoldError, whatever it is', () => {
+  it('is parsed or refused with a ManifoldError in one short line, whatever it is', () => {
+    const long = fc
+      .constantFrom('a', '/', 'linux/', '\u0000', '\ud800', '::error::\n')
+      .map(unit => unit.repeat(20_000));
+    const inside = fc.tuple(fc.constantFrom('', 'linux/', 'linux/arm/'), fc.oneof(anyText, long));
     fc.assert(
-      fc.property(fc.oneof(fc.string(), anyText), text => {
-        try {
-          parsePlatform(text);
-        } catch (error) {
-          expect(error).toBeInstanceOf(ManifoldError);
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          inside.map(parts => parts.join('')),
+        ),
+        text => {
+          try {
+            expect(formatPlatform(parsePlatform(text))).toMatch(/^[a-z0-9_/]+$/);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ManifoldError);
+            const { message } = error as ManifoldError;
+            expect(message.length).toBeLessThan(600);
+            expect(message).not.toMatch(/\p{Cc}/u);
+          }
+        },
+      ),
+      { numRuns: 300 },
     );
+  });
+
+  it('is the same for arm64 and arm64/v8, and another for each variant of arm', () => {
+    const same = (a: string, b: string) => samePlatform(parsePlatform(a), parsePlatform(b));
+    expect(same('linux/arm64', 'linux/arm64/v8')).toBe(true);
+    expect(same('linux/arm64', 'linux/arm64/v9')).toBe(false);
+    expect(same('linux/arm/v7', 'linux/arm/v6')).toBe(false);
+    expect(same('linux/amd64', 'linux/amd64/v2')).toBe(false);
+    expect(same('linux/amd64', 'windows/amd64')).toBe(false);
   });
 
   it.each(['constructor/amd64', '__proto__/amd64', 'linux/constructor'])('%j is only a name', text => {

@@ -4,9 +4,11 @@ import { ManifoldError } from '../../src/errors.ts';
 import {
   formatReference,
   formatRepository,
+  parseImageEntry,
   parseReference,
   parseRepository,
   parseTag,
+  splitImageLine,
 } from '../../src/oci/reference.ts';
 import { endpointOf } from '../../src/registry/endpoint.ts';
 import { anyText } from '../servers/arbitraries.ts';
@@ -69,6 +71,27 @@ describe('an image reference', () => {
     );
   });
 
+  it('of any length is refused at once, in one short line', () => {
+    const units = ['a', 'a-', 'a__', 'a.', '-', '.', '/', ':', '@', 'A', '[', '\u0000', '\ud800', 'a/'];
+    for (const unit of units) {
+      for (const end of ['', '!', ':1', '/x', `@${DIGEST}`]) {
+        const long = `${unit.repeat(100_000)}${end}`;
+        for (const parse of [parseReference, parseRepository, parseTag, parseImageEntry]) {
+          let thrown: unknown;
+          try {
+            parse(long);
+          } catch (error) {
+            thrown = error;
+          }
+          expect(thrown).toBeInstanceOf(ManifoldError);
+          const { message, hint } = thrown as ManifoldError;
+          expect(`${message}${hint}`.length).toBeLessThan(1000);
+          expect(`${message}${hint}`).not.toMatch(/\p{Cc}/u);
+        }
+      }
+    }
+  });
+
   it('never implies a tag', () => {
     expect(parseReference('ghcr.io/acme/app')).toEqual({
       repository: { registry: 'ghcr.io', path: 'acme/app' },
@@ -116,6 +139,9 @@ describe('an image reference', () => {
   it('with capital letters is refused with the spelling that works', async () => {
     const error = await failureOf(() => parseRepository('ghcr.io/Acme/App'));
     expect(error.hint).toContain('ghcr.io/acme/app');
+    // A tag may have them.
+    const tagged = await failureOf(() => parseReference('ghcr.io/Acme/App:V1'));
+    expect(tagged.hint).toContain('ghcr.io/acme/app:V1');
   });
 
   it.each(['', '.x', '-x', 'a b', 'ä', `a${'b'.repeat(128)}`, 'a/b', 'a:b', 'v1\n'])(
@@ -150,6 +176,94 @@ describe('an image reference', () => {
         }
         expect(endpointOf(parsed.registry, { DOCKER_CONFIG: 'missing' }).url.pathname).toBe('/v2/');
       }),
+    );
+  });
+});
+
+describe('an entry of a list of images', () => {
+  it.each([
+    ['ghcr.io/acme/app', 'ghcr.io/acme/app'],
+    ['name=ghcr.io/acme/app', 'ghcr.io/acme/app'],
+    ['name=ghcr.io/acme/app,enable=true', 'ghcr.io/acme/app'],
+    ['enable=true, Name = ghcr.io/acme/app ,', 'ghcr.io/acme/app'],
+    ['ghcr.io/acme/app,enable=true', 'ghcr.io/acme/app'],
+    ['name=ghcr.io/Acme/App', 'ghcr.io/acme/app'],
+    ['Acme/App,enable=true', 'docker.io/acme/app'],
+    ['name=ghcr.io/acme/app,enable=false', undefined],
+    ['ghcr.io/acme/app,enable=false', undefined],
+    // Made from a variable that is not there, which is why it is not enabled.
+    ['name=/app,enable=false', undefined],
+  ])('%j is %s', (text, expected) => {
+    const repository = parseImageEntry(text);
+    expect(repository === undefined ? undefined : formatRepository(repository)).toBe(expected);
+  });
+
+  it.each([
+    ['name=ghcr.io/acme/app,tag=1', '"tag" is no attribute'],
+    ['name=ghcr.io/acme/app,__proto__=1', '"__proto__" is no attribute'],
+    ['name=ghcr.io/acme/app,enable=True', '"enable" is "True"'],
+    ['name=ghcr.io/acme/app,enable=', '"enable" is ""'],
+    ['enable=true', 'its name is empty'],
+    ['name=,enable=false', 'its name is empty'],
+    ['name=a,name=b', '"name" is there twice'],
+    ['ghcr.io/acme/app,ghcr.io/acme/api', '"name" is there twice'],
+  ])('%j is refused with the attributes that there are', async (text, reason) => {
+    const error = await failureOf(() => parseImageEntry(text));
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toContain(reason);
+    expect(error.hint).toContain('name and enable');
+  });
+
+  it.each([
+    'name=ghcr.io/acme/app:1,enable=true',
+    'name=https://ghcr.io/acme/app',
+    'ghcr.io/Acme/app',
+    'name=a=b',
+  ])('%j is refused as a name', async text => {
+    expect((await failureOf(() => parseImageEntry(text))).code).toBe('invalid-reference');
+  });
+
+  it.each([
+    ['ghcr.io/acme/app', ['ghcr.io/acme/app']],
+    ['ghcr.io/acme/app, quay.io/acme/app,', ['ghcr.io/acme/app', 'quay.io/acme/app']],
+    [' name=ghcr.io/acme/app,enable=false ', ['name=ghcr.io/acme/app,enable=false']],
+    ['ghcr.io/acme/app,enable=false', ['ghcr.io/acme/app,enable=false']],
+    [' , ', []],
+  ])('stands on the line %j as %j', (line, entries) => {
+    expect(splitImageLine(line)).toEqual(entries);
+  });
+
+  it('is a legal name, none, or a ManifoldError, whatever it is', () => {
+    const nearly = fc
+      .array(
+        fc.constantFrom(
+          'name',
+          'enable',
+          '=',
+          ',',
+          'true',
+          'false',
+          'ghcr.io/a',
+          '/B',
+          ':1',
+          ' ',
+          '__proto__',
+        ),
+      )
+      .map(parts => parts.join(''));
+    fc.assert(
+      fc.property(fc.oneof(nearly, anyText), line => {
+        for (const entry of splitImageLine(line)) {
+          try {
+            const repository = parseImageEntry(entry);
+            if (repository !== undefined)
+              expect(parseRepository(formatRepository(repository))).toEqual(repository);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ManifoldError);
+          }
+        }
+      }),
+      { numRuns: 1000 },
     );
   });
 });

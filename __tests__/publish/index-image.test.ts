@@ -1,92 +1,113 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseIndex } from '../../src/oci/manifest.ts';
-import { createIndexImage } from '../../src/publish/index-image.ts';
-import { clientOf, FAST, failureOf, opened, SHORT } from '../servers/clients.ts';
-import { type PushedImage, pushImage, recordOf, TYPES } from '../servers/images.ts';
-import { startRegistry } from '../servers/registry.ts';
+import { formatPlatform } from '../../src/oci/platform.ts';
+import { createIndexImage, type IndexOptions } from '../../src/publish/index-image.ts';
+import { failureOf } from '../servers/clients.ts';
+import { TYPES } from '../servers/images.ts';
+import { type BuiltOptions, childrenOf, setUp } from './built.ts';
 
-const SERVER = 'https://github.com';
+const OPTIONS: IndexOptions = {
+  format: 'oci',
+  singlePlatform: 'index',
+  annotations: { title: 'an image' },
+  descriptorAnnotations: platform => ({ 'made-for': formatPlatform(platform) }),
+  missing: [],
+};
 
-async function setUp(registries = 1, retry = FAST) {
-  const all = await Promise.all(Array.from({ length: registries }, () => opened(startRegistry())));
-  const push = (architecture: string): PushedImage => {
-    const [first] = all.map(registry => pushImage(registry.repository('acme/app'), { architecture }));
-    return first as PushedImage;
-  };
-  const images = { amd64: push('amd64'), arm64: push('arm64') };
-  const records = [
-    recordOf(images.arm64.root, 'linux/arm64', { started: '2026-11-21T10:00:05.000Z' }),
-    recordOf(images.amd64.root, 'linux/amd64', { started: '2026-11-21T10:00:03.000Z' }),
-  ];
-  return { all, images, records, clients: all.map(registry => clientOf(registry, 'acme/app', retry)) };
+async function built(options: BuiltOptions = {}) {
+  const all = await setUp(options);
+  return { ...all, children: (await childrenOf(all)).children };
 }
 
 describe('the index of a merge', () => {
-  it('holds what the records name, images beside their attestations', async () => {
-    const { images, records, clients } = await setUp();
-    const { content } = await createIndexImage(records, clients, SERVER);
+  it('holds the images, each beside its attestations, with the annotations of both', async () => {
+    const { children, images } = await built();
+    const { content, isPlain } = createIndexImage(children, OPTIONS);
     const { manifests, annotations } = parseIndex(content, 'here');
+    const [amd64, arm64] = ['linux/amd64', 'linux/arm64'].map(platform => images.get(platform));
     expect(manifests.map(({ digest }) => digest)).toEqual(
-      [images.amd64, images.arm64].flatMap(({ manifest, attestation }) => [
-        manifest.descriptor.digest,
-        attestation?.descriptor.digest,
+      [amd64, arm64].flatMap(image => [
+        image?.manifest.descriptor.digest,
+        image?.attestation?.descriptor.digest,
       ]),
     );
-    expect(annotations).toEqual({
-      'org.opencontainers.image.created': '2026-11-21T10:00:03.000Z',
-      'org.opencontainers.image.revision': records[0]?.source.commit,
-      'org.opencontainers.image.source': 'https://github.com/acme/app',
-    });
+    expect(annotations).toEqual({ title: 'an image' });
+    expect(manifests[2]?.annotations).toEqual({ 'made-for': 'linux/arm64' });
+    expect(isPlain).toBe(false);
   });
 
-  it('is the same bytes whatever order the records and registries come in, and however often', async () => {
-    const { records, clients } = await setUp(2);
-    const one = await createIndexImage(records, clients, SERVER);
-    const two = await createIndexImage([...records].reverse(), [...clients].reverse(), SERVER);
-    expect(Buffer.compare(one.content.bytes, two.content.bytes)).toBe(0);
-    expect(one.images.map(({ platform }) => platform.architecture)).toEqual(
-      two.images.map(({ platform }) => platform.architecture),
+  it('is the same bytes whatever order the builds come in', async () => {
+    const { children } = await built({
+      platforms: ['linux/arm64', 'linux/arm/v7', 'linux/amd64', 'linux/s390x'],
+    });
+    const { content, manifests } = createIndexImage(children, OPTIONS);
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...children], { minLength: children.length }), shuffled => {
+        const again = createIndexImage(shuffled, OPTIONS);
+        expect(Buffer.compare(again.content.bytes, content.bytes)).toBe(0);
+        expect(again.manifests).toEqual(manifests);
+      }),
     );
   });
 
-  it('gives its images in the order of the index', async () => {
-    const { records, clients } = await setUp();
-    const { images } = await createIndexImage(records, clients, SERVER);
-    expect(images.map(({ platform }) => platform.architecture)).toEqual(['amd64', 'arm64']);
+  it('gives its images and their manifests in the order of the index', async () => {
+    const { children, images } = await built();
+    const made = createIndexImage(children, OPTIONS);
+    const order = ['linux/amd64', 'linux/arm64'];
+    expect(made.children.map(({ platform }) => formatPlatform(platform))).toEqual(order);
+    expect(made.manifests.map(({ digest }) => digest)).toEqual(
+      order.map(platform => images.get(platform)?.manifest.descriptor.digest),
+    );
   });
 
-  it('is not made when one of the registries lacks a build', async () => {
-    const { all, images, records, clients } = await setUp(2, SHORT);
-    all[1]?.repository('acme/app').manifests.delete(images.arm64.root.descriptor.digest);
-    const error = await failureOf(() => createIndexImage(records, clients, SERVER));
-    expect(error.code).toBe('registry-not-found');
-    expect(error.message).toContain(all[1]?.host);
+  it('of one platform is an index all the same', async () => {
+    const { children } = await built({ platforms: ['linux/amd64'] });
+    const { content } = createIndexImage(children, OPTIONS);
+    expect(content.mediaType).toBe(TYPES.index);
+    expect(parseIndex(content, 'here').manifests).toHaveLength(2);
   });
 
-  it('is not made when an attestation manifest is gone', async () => {
-    const { all, images, records, clients } = await setUp(1, SHORT);
-    all[0]?.repository('acme/app').manifests.delete(images.arm64.attestation?.descriptor.digest ?? '');
-    await failureOf(() => createIndexImage(records, clients, SERVER));
+  it('of two builds for one platform is not made', async () => {
+    const { children, push, record, repositories, connect, ...rest } = await built();
+    const records = [...rest.records, record('linux/amd64', push('linux/amd64', { content: 'another' }))];
+    const doubled = await childrenOf({ ...rest, push, record, repositories, connect, records });
+    const error = await failureOf(() => createIndexImage(doubled.children, OPTIONS));
+    expect(error.code).toBe('doubled-platform');
+    expect(children).toHaveLength(2);
+  });
+});
+
+describe('a plain image of a single platform', () => {
+  const PLAIN: IndexOptions = {
+    ...OPTIONS,
+    singlePlatform: 'manifest',
+    annotations: {},
+    descriptorAnnotations: () => ({}),
+  };
+
+  it('is the very manifest that was built', async () => {
+    const { children, images } = await built({ platforms: ['linux/amd64'] });
+    const made = createIndexImage(children, PLAIN);
+    expect(made.content.bytes).toEqual(images.get('linux/amd64')?.manifest.bytes);
+    expect(made.isPlain).toBe(true);
+  });
+
+  it('is not made of several platforms, which are named', async () => {
+    const { children } = await built();
+    const error = await failureOf(() => createIndexImage(children, PLAIN));
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toContain('linux/amd64, linux/arm64');
+    expect(error.hint).toContain('single-platform');
   });
 
   it.each([
-    [{ size: 1 }, '1 bytes'],
-    [{ mediaType: TYPES.manifest }, TYPES.manifest],
-  ])('is not made when a record says something else than the registry: %j', async (change, named) => {
-    const { records, clients } = await setUp();
-    const [first, second] = records;
-    const error = await failureOf(() =>
-      createIndexImage([{ ...first, ...change } as never, second as never], clients, SERVER),
-    );
-    expect(error.code).toBe('tampered-record');
-    expect(error.message).toContain(named);
-  });
-
-  it('is not made of an image for another architecture than its record says', async () => {
-    const { images, clients } = await setUp();
-    const records = [recordOf(images.amd64.root, 'linux/arm64')];
-    expect((await failureOf(() => createIndexImage(records, clients, SERVER))).code).toBe(
-      'wrong-architecture',
-    );
+    ['on the index', { annotations: { title: 'x' } }],
+    ['on a descriptor', { descriptorAnnotations: () => ({ title: 'x' }) }],
+  ])('has no place for an annotation %s, and says so', async (_, change) => {
+    const { children } = await built({ platforms: ['linux/amd64'] });
+    const error = await failureOf(() => createIndexImage(children, { ...PLAIN, ...change }));
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toContain('title');
   });
 });

@@ -2,27 +2,30 @@ import { describe, expect, it } from 'vitest';
 import { sendJson } from '../../lab/parts/http.ts';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import { createIndexImage } from '../../src/publish/index-image.ts';
-import { signEverywhere } from '../../src/publish/sign.ts';
+import { descriptorOf } from '../../src/oci/manifest.ts';
+import { childrenOf } from '../../src/publish/publication.ts';
+import { type SigningSubject, type SubjectReport, signEverywhere } from '../../src/publish/sign.ts';
 import { Keyless } from '../../src/sign/keyless.ts';
 import { chooseServices } from '../../src/sign/services.ts';
 import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
-import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
-import { pushImage, recordOf } from '../servers/images.ts';
-import { type RegistryOptions, startRegistry } from '../servers/registry.ts';
+import { FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
+import type { RegistryOptions } from '../servers/registry.ts';
 import { startSigstore } from '../servers/sigstore.ts';
+import { publish, setUp as startBuilt } from './built.ts';
 
 /** Registries with an image of two platforms, pushed by digest, and a Sigstore to sign it. */
 async function setUp(...kinds: RegistryOptions[]) {
-  const registries = await Promise.all(kinds.map(kind => opened(startRegistry(kind))));
-  const push = (architecture: string) =>
-    registries.map(registry => pushImage(registry.repository('acme/app'), { architecture }))[0];
-  const records = [push('amd64'), push('arm64')].map((image, number) =>
-    recordOf(image?.root as never, number === 0 ? 'linux/amd64' : 'linux/arm64'),
-  );
-  const clients = registries.map(registry => clientOf(registry));
-  const image = await createIndexImage(records, clients, 'https://github.com');
+  const built = await startBuilt({ registries: kinds });
+  const { registries } = built;
+  const { publication } = await publish(built);
+  const { image } = publication;
+  const clients = publication.targets.map(({ client }) => client);
   await Promise.all(clients.map(client => client.putManifest(image.content)));
+  const subject: SigningSubject = {
+    children: childrenOf(publication),
+    root: descriptorOf(image.content),
+    repositories: clients,
+  };
   const [issuer, sigstore] = await Promise.all([opened(startOidcIssuer()), opened(startSigstore())]);
   const keylessOf = (claims = {}, retry = FAST) =>
     new Keyless({
@@ -32,16 +35,26 @@ async function setUp(...kinds: RegistryOptions[]) {
       onSecret: () => {},
     });
   const verifier = new BundleVerifier(sigstore.root);
-  const manifests = [
-    ...image.images
-      .flatMap(({ image: child, attestations }) => [child, ...attestations])
-      .map(({ digest }) => digest),
-  ];
-  const sign = async (retry = FAST, keyless = keylessOf()) =>
-    signEverywhere(image, clients, { keyless, verifier, retry });
+  const manifests = subject.children.map(({ digest }) => digest);
+  const sign = async (retry = FAST, keyless = keylessOf()) => {
+    const { identity, subjects } = await signEverywhere([subject], { keyless, verifier, retry });
+    return { identity, ...(subjects[0] as SubjectReport) };
+  };
   const identities = async (position: number, digest: Digest) =>
     (await searchSignatures(clients[position] as (typeof clients)[0], digest, verifier)).valid;
-  return { registries, clients, image, manifests, issuer, sigstore, verifier, keylessOf, sign, identities };
+  return {
+    registries,
+    clients,
+    image,
+    subject,
+    manifests,
+    issuer,
+    sigstore,
+    verifier,
+    keylessOf,
+    sign,
+    identities,
+  };
 }
 
 describe.each([
@@ -171,11 +184,11 @@ describe('signing an image', () => {
   });
 
   it('with a signing config and a trusted root of different Sigstores attaches nothing', async () => {
-    const { registries, clients, image, keylessOf } = await setUp({ referrers: 'api' });
+    const { registries, subject, keylessOf } = await setUp({ referrers: 'api' });
     const other = await opened(startSigstore());
     const before = registries[0]?.count('PUT', /./);
     const options = { keyless: keylessOf(), verifier: new BundleVerifier(other.root), retry: FAST };
-    const error = await failureOf(() => signEverywhere(image, clients, options));
+    const error = await failureOf(() => signEverywhere([subject], options));
     expect(error.code).toBe('signature-unverified');
     expect(error.hint).toContain('trusted-root');
     expect(registries[0]?.count('PUT', /./)).toBe(before);
@@ -188,5 +201,27 @@ describe('signing an image', () => {
     const error = await failureOf(() => sign(FAST, keylessOf({}, SHORT)));
     expect(error.code).toBe('signing-failed');
     expect(registries[0]?.count('PUT', /./)).toBe(before);
+  });
+
+  it('signs several images with one certificate, each manifest once, and tells of each', async () => {
+    const { sigstore, subject, verifier, keylessOf } = await setUp({ referrers: 'api' });
+    const [child] = subject.children;
+    const single = { ...subject, children: [], root: child as (typeof subject)['root'] };
+    const options = { keyless: keylessOf(), verifier, retry: FAST };
+    const { subjects } = await signEverywhere([subject, single], options);
+    expect(subjects[0]).toEqual({ manifests: 5, attached: 5 });
+    expect(subjects[1]?.manifests).toBe(1);
+    expect(sigstore.log.filter(path => path.includes('signingCert'))).toHaveLength(1);
+    expect(sigstore.log.filter(path => path.includes('entries'))).toHaveLength(5);
+  });
+
+  it('that is a plain manifest signs the manifest', async () => {
+    const { subject, verifier, keylessOf, identities } = await setUp({ referrers: 'api' });
+    const root = subject.children[0] as (typeof subject)['root'];
+    const options = { keyless: keylessOf(), verifier, retry: FAST };
+    const { subjects } = await signEverywhere([{ ...subject, children: [], root }], options);
+    expect(subjects).toEqual([{ manifests: 1, attached: 1 }]);
+    expect(await identities(0, root.digest)).toHaveLength(1);
+    expect(await identities(0, subject.root.digest)).toEqual([]);
   });
 });

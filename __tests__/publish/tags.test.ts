@@ -1,106 +1,86 @@
 import { describe, expect, it } from 'vitest';
 import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
 import { sendJson } from '../../lab/parts/http.ts';
-import { manifestContent } from '../../src/oci/manifest.ts';
-import { moveTags } from '../../src/publish/tags.ts';
-import { clientOf, FAST, failureOf, opened, SHORT } from '../servers/clients.ts';
-import { made, pushImage, storeManifest, TYPES } from '../servers/images.ts';
-import { startRegistry } from '../servers/registry.ts';
-
-/** A registry that holds an index, and an older one that its tags point at. */
-async function setUp() {
-  const registry = await opened(startRegistry());
-  const contents = registry.repository('acme/app');
-  const { manifest } = pushImage(contents);
-  const indexes = ['old', 'new'].map(version => {
-    const index = made(TYPES.index, {
-      schemaVersion: 2,
-      mediaType: TYPES.index,
-      manifests: [manifest.descriptor],
-      annotations: { version },
-    });
-    storeManifest(contents, index);
-    return manifestContent(index.bytes, TYPES.index);
-  });
-  const [old, index] = indexes as [(typeof indexes)[0], (typeof indexes)[0]];
-  for (const tag of ['1', 'latest']) contents.tags.set(tag, old.digest);
-  return { registry, contents, old, index };
-}
+import type { ManifestContent } from '../../src/oci/manifest.ts';
+import { moveTags, readTags, type TagTarget } from '../../src/publish/tags.ts';
+import { clientOf, failureOf, opened, SHORT } from '../servers/clients.ts';
+import { TYPES } from '../servers/images.ts';
+import { TAG_OPTIONS, taggedRegistry, tagOf } from './tagging.ts';
 
 const putOf = (tag: string): RegExp => new RegExp(`/manifests/${tag}$`);
 
+/** Tags of one image in several repositories. */
+const tagsOf = (
+  clients: ReturnType<typeof clientOf>[],
+  tags: string[],
+  content: ManifestContent,
+): TagTarget[] => clients.flatMap(client => tags.map(tag => tagOf(client, tag, content)));
+
+/** Moves tags of which nobody knows what they point at. */
+const move = (tags: readonly TagTarget[], options: Partial<typeof TAG_OPTIONS> = {}) =>
+  moveTags(tags, new Map(), { ...TAG_OPTIONS, ...options });
+
+const namesOf = (tags: readonly { readonly name: string }[]): string[] => tags.map(({ name }) => name);
+
 describe('moving tags', () => {
-  it('points all of them in all registries at the index, and says which', async () => {
-    const [one, two] = [await setUp(), await setUp()];
+  it('points all of them in all registries at the image, and says which', async () => {
+    const [one, two] = [await taggedRegistry(), await taggedRegistry()];
     const clients = [clientOf(one.registry), clientOf(two.registry)];
-    const moved = await moveTags(one.index, clients, ['1', 'latest'], FAST);
-    expect(moved).toEqual(clients.flatMap(({ name }) => [`${name}:1`, `${name}:latest`]));
+    const report = await move(tagsOf(clients, ['1', 'latest'], one.index));
+    expect(namesOf(report.set)).toEqual(clients.flatMap(({ name }) => [`${name}:1`, `${name}:latest`]));
+    expect(report.kept).toEqual([]);
     for (const { contents } of [one, two]) {
       expect(Object.fromEntries(contents.tags)).toEqual({ '1': one.index.digest, latest: one.index.digest });
     }
   });
 
-  it('again changes nothing and fails nothing', async () => {
-    const { registry, contents, index } = await setUp();
-    const move = () => moveTags(index, [clientOf(registry)], ['1', 'latest'], FAST);
-    const first = await move();
-    expect(await move()).toEqual(first);
-    expect(contents.tags.get('latest')).toBe(index.digest);
+  it('that are there already costs no request, and they count as set', async () => {
+    const { registry, index } = await taggedRegistry();
+    const tags = tagsOf([clientOf(registry)], ['1', 'latest'], index);
+    const first = await move(tags);
+    const states = await readTags(tags);
+    registry.log.length = 0;
+    expect(await moveTags(tags, states, TAG_OPTIONS)).toEqual(first);
+    expect(registry.log).toEqual([]);
   });
 
-  it('that fails for some names what was moved and what was not, and why', async () => {
-    const { registry, contents, old, index } = await setUp();
-    const deny = { errors: [{ code: 'DENIED', message: 'tag is protected' }] };
-    registry.on({
-      method: 'PUT',
-      path: putOf('latest'),
-      answer: (_, response) => sendJson(response, 403, deny),
-    });
-    const client = clientOf(registry);
-    const error = await failureOf(() => moveTags(index, [client], ['1', 'latest'], FAST));
-    expect(error.code).toBe('registry-forbidden');
-    expect(error.message).toContain('1 of 2 tags were not set');
-    expect(error.message).toContain(`. Moved: ${client.name}:1. Not moved: ${client.name}:latest.`);
-    expect(error.message).toMatch(new RegExp(`\n {2}${client.name}:latest: .*tag is protected`));
-    expect(error.hint).toContain('Re-run');
-    expect(Object.fromEntries(contents.tags)).toEqual({ '1': index.digest, latest: old.digest });
+  it('moves the fixed ones first and "latest" last, over all registries', async () => {
+    const [one, two] = [await taggedRegistry(), await taggedRegistry()];
+    const order: string[] = [];
+    const [slow] = [one.registry];
+    for (const { registry } of [one, two]) {
+      registry.on({
+        method: 'PUT',
+        answer: async ({ path }) => {
+          // One of the registries takes its time: nothing of a later rank may overtake it.
+          if (registry === slow) await new Promise(resolve => setTimeout(resolve, 20));
+          order.push(path.split('/').at(-1) ?? '');
+        },
+      });
+    }
+    const clients = [clientOf(one.registry), clientOf(two.registry)];
+    await move(tagsOf(clients, ['latest', '1', '1.1.0', 'latest-alpine', 'sha-c0ffee1', 'main'], one.index));
+    const rank = (tag = '') =>
+      tag.startsWith('latest') ? 2 : ['1.1.0', 'sha-c0ffee1'].includes(tag) ? 0 : 1;
+    expect(order).toHaveLength(12);
+    expect(order.map(rank)).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
   });
 
-  it('that fails in one registry leaves the others moved', async () => {
-    const [one, two] = [await setUp(), await setUp()];
-    one.registry.on({ method: 'PUT', answer: (_, response) => sendJson(response, 403, {}) });
-    const error = await failureOf(() =>
-      moveTags(one.index, [clientOf(one.registry), clientOf(two.registry)], ['1'], FAST),
-    );
-    expect(error.message).toContain(`Moved: ${two.registry.host}/acme/app:1.`);
-    expect(two.contents.tags.get('1')).toBe(one.index.digest);
-  });
-
-  it('that fails for all says that none was moved', async () => {
-    const { registry, index } = await setUp();
-    registry.on({ method: 'PUT', answer: (_, response) => sendJson(response, 401, {}) });
-    const error = await failureOf(() => moveTags(index, [clientOf(registry)], ['1', 'latest'], FAST));
-    expect(error.code).toBe('registry-unauthorized');
-    expect(error.message).toMatch(/^2 of 2 tags were not set\. Not moved: \S+:1, \S+:latest\.\n/);
-    expect(error.hint).toContain('docker/login-action');
-  });
-
-  it.each([
-    ['its answer never came', { reset: 'after' } as const],
-    ['it cannot be read back', undefined],
-  ])('that the registry took, but %s, is neither called moved nor not moved', async (_, action) => {
-    const { registry, contents, index } = await setUp();
-    const proxy = await opened(startFaultProxy({ target: registry.url }));
-    if (action !== undefined) proxy.fail({ method: 'PUT', action });
-    else proxy.fail({ method: 'GET', path: putOf('1'), action: { status: 503 } });
-    const error = await failureOf(() => moveTags(index, [clientOf(proxy, 'acme/app', SHORT)], ['1'], SHORT));
-    expect(contents.tags.get('1')).toBe(index.digest);
-    expect(error.message).toContain(`Not confirmed, may have moved: ${proxy.host}/acme/app:1.`);
-    expect(error.message).not.toContain('Not moved');
+  it('moves none of a later rank before those of an earlier one are read back', async () => {
+    const { registry, index } = await taggedRegistry();
+    await move(tagsOf([clientOf(registry)], ['latest', '1', '1.1.0'], index));
+    expect(registry.log.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`)).toEqual([
+      'PUT 1.1.0',
+      'GET 1.1.0',
+      'PUT 1',
+      'GET 1',
+      'PUT latest',
+      'GET latest',
+    ]);
   });
 
   it('is done when the registry shows it, late or not', async () => {
-    const { registry, contents, old, index } = await setUp();
+    const { registry, contents, old, index } = await taggedRegistry();
     const before = contents.manifests.get(old.digest);
     registry.on({
       method: 'GET',
@@ -109,12 +89,104 @@ describe('moving tags', () => {
       answer: (_, response) =>
         void response.writeHead(200, { 'content-type': TYPES.index }).end(before?.bytes),
     });
-    await moveTags(index, [clientOf(registry)], ['1'], FAST);
+    await move([tagOf(clientOf(registry), '1', index)]);
     expect(registry.count('GET', putOf('1'))).toBe(4);
   });
 
-  it('that somebody else undoes is an error that shows where the tag points', async () => {
-    const { registry, contents, old, index } = await setUp();
+  it('gets through passing faults, and through a registry that does not see the image yet', async () => {
+    const { registry, contents, index } = await taggedRegistry();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    proxy.fail({ method: 'PUT', on: 1, action: { status: 503 } });
+    proxy.fail({ method: 'PUT', on: 1, action: { reset: 'after' } });
+    proxy.fail({ method: 'GET', on: 1, action: { status: 429, headers: { 'retry-after': '0' } } });
+    const unknown = { errors: [{ code: 'MANIFEST_UNKNOWN', message: 'unknown' }] };
+    registry.on({ method: 'PUT', times: 2, answer: (_, response) => sendJson(response, 404, unknown) });
+    await move(tagsOf([clientOf(proxy)], ['1', 'latest'], index));
+    expect(Object.fromEntries(contents.tags)).toEqual({ '1': index.digest, latest: index.digest });
+  });
+});
+
+describe('a tag that fails', () => {
+  const deny = { errors: [{ code: 'DENIED', message: 'tag is protected' }] };
+
+  it('names what was moved and what was not, and why', async () => {
+    const { registry, contents, old, index } = await taggedRegistry();
+    registry.on({
+      method: 'PUT',
+      path: putOf('latest'),
+      answer: (_, response) => sendJson(response, 403, deny),
+    });
+    const client = clientOf(registry);
+    const error = await failureOf(() => move(tagsOf([client], ['1', 'latest'], index)));
+    expect(error.code).toBe('registry-forbidden');
+    expect(error.message).toContain('1 of 2 tags were not set');
+    expect(error.message).toContain(`. Moved: ${client.name}:1. Not moved: ${client.name}:latest.`);
+    expect(error.message).toMatch(new RegExp(`\n {2}${client.name}:latest: .*tag is protected`));
+    expect(error.hint).toContain('Re-run');
+    expect(Object.fromEntries(contents.tags)).toEqual({ '1': index.digest, latest: old.digest });
+  });
+
+  it('keeps those of later ranks from being tried, in every registry, and names them', async () => {
+    const [one, two] = [await taggedRegistry(), await taggedRegistry()];
+    one.registry.on({
+      method: 'PUT',
+      path: putOf('1'),
+      answer: (_, response) => sendJson(response, 403, deny),
+    });
+    const clients = [clientOf(one.registry), clientOf(two.registry)];
+    const [here, there] = namesOf(clients);
+    const tags = tagsOf(clients, ['latest', '1', '1.1.0'], one.index);
+    const { message } = await failureOf(() => move(tags));
+    expect(message).toContain('3 of 6 tags were not set');
+    expect(message).toContain(`Moved: ${here}:1.1.0, ${there}:1, ${there}:1.1.0.`);
+    expect(message).toContain(`Not moved: ${here}:1.`);
+    expect(message).toContain(`Not tried: ${here}:latest, ${there}:latest.`);
+    for (const { registry } of [one, two]) expect(registry.count('PUT', putOf('latest'))).toBe(0);
+  });
+
+  it('for all says that none was moved', async () => {
+    const { registry, index } = await taggedRegistry();
+    registry.on({ method: 'PUT', answer: (_, response) => sendJson(response, 401, {}) });
+    const error = await failureOf(() => move(tagsOf([clientOf(registry)], ['1', '2'], index)));
+    expect(error.code).toBe('registry-unauthorized');
+    expect(error.message).toMatch(/^2 of 2 tags were not set\. Not moved: \S+:1, \S+:2\.\n/);
+    expect(error.hint).toContain('docker/login-action');
+  });
+
+  it('as the registry keeps it for ever was not moved', async () => {
+    const { registry, index } = await taggedRegistry();
+    const immutable = {
+      errors: [
+        {
+          code: 'TAG_INVALID',
+          message: 'The image tag already exists and cannot be overwritten because the tag is immutable.',
+        },
+      ],
+    };
+    registry.on({ method: 'PUT', answer: (_, response) => sendJson(response, 400, immutable) });
+    const error = await failureOf(() => move([tagOf(clientOf(registry), '1', index)]));
+    expect(error.code).toBe('tag-immutable');
+    expect(error.message).toContain('Not moved');
+    expect(error.message).not.toContain('may have moved');
+  });
+
+  it.each([
+    ['its answer never came', { reset: 'after' } as const],
+    ['it cannot be read back', undefined],
+  ])('though the registry took it, as %s, is neither called moved nor not moved', async (_, action) => {
+    const { registry, contents, index } = await taggedRegistry();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    if (action !== undefined) proxy.fail({ method: 'PUT', action });
+    else proxy.fail({ method: 'GET', path: putOf('1'), action: { status: 503 } });
+    const tag = tagOf(clientOf(proxy, 'acme/app', SHORT), '1', index);
+    const error = await failureOf(() => move([tag], { retry: SHORT }));
+    expect(contents.tags.get('1')).toBe(index.digest);
+    expect(error.message).toContain(`Not confirmed, may have moved: ${proxy.host}/acme/app:1.`);
+    expect(error.message).not.toContain('Not moved');
+  });
+
+  it('because somebody else undoes it shows where it points', async () => {
+    const { registry, contents, old, index } = await taggedRegistry();
     registry.on({
       method: 'PUT',
       answer: (_, response) => {
@@ -122,28 +194,37 @@ describe('moving tags', () => {
         response.writeHead(201).end();
       },
     });
-    const error = await failureOf(() => moveTags(index, [clientOf(registry)], ['1'], SHORT));
+    const error = await failureOf(() => move([tagOf(clientOf(registry), '1', index)], { retry: SHORT }));
     expect(error.code).toBe('tag-moved');
     expect(error.message).toContain(old.digest);
+    expect(error.hint).toContain('concurrency:');
     expect(error.hint).toContain('Re-run');
   });
 
-  it('that the registry took and does not show is an error', async () => {
-    const { registry, contents, index } = await setUp();
+  it('as the registry took it and does not show it', async () => {
+    const { registry, contents, index } = await taggedRegistry();
     contents.tags.clear();
     registry.on({ method: 'PUT', answer: (_, response) => void response.writeHead(201).end() });
-    const error = await failureOf(() => moveTags(index, [clientOf(registry)], ['1'], SHORT));
+    const error = await failureOf(() => move([tagOf(clientOf(registry), '1', index)], { retry: SHORT }));
     expect(error.code).toBe('tag-moved');
     expect(error.message).toContain('does not exist');
   });
+});
 
-  it('gets through passing faults', async () => {
-    const { registry, contents, index } = await setUp();
-    const proxy = await opened(startFaultProxy({ target: registry.url }));
-    proxy.fail({ method: 'PUT', on: 1, action: { status: 503 } });
-    proxy.fail({ method: 'PUT', on: 1, action: { reset: 'after' } });
-    proxy.fail({ method: 'GET', on: 1, action: { status: 429, headers: { 'retry-after': '0' } } });
-    await moveTags(index, [clientOf(proxy)], ['1', 'latest'], FAST);
-    expect(Object.fromEntries(contents.tags)).toEqual({ '1': index.digest, latest: index.digest });
+describe('looking where tags point', () => {
+  it('leaves out those that do not exist', async () => {
+    const { registry, old, index } = await taggedRegistry();
+    const client = clientOf(registry);
+    const states = await readTags(tagsOf([client], ['1', 'new'], index));
+    expect([...states].map(([name, { digest }]) => [name, digest])).toEqual([
+      [`${client.name}:1`, old.digest],
+    ]);
+  });
+
+  it.each([403, 500])('is an error when the registry answers %d: that is not "absent"', async status => {
+    const { registry, index } = await taggedRegistry();
+    registry.on({ method: 'GET', answer: (_, response) => sendJson(response, status, {}) });
+    const tag = tagOf(clientOf(registry, 'acme/app', SHORT), '1', index);
+    await failureOf(() => readTags([tag]));
   });
 });

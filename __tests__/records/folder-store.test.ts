@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parsePlatform } from '../../src/oci/platform.ts';
@@ -26,9 +26,9 @@ describe('records in a folder', () => {
     await save(folder, 'linux/amd64');
     const renewed = await save(folder, 'linux/amd64', 2);
     const other = await save(folder, 'linux/arm/v7');
-    const found = await collectRecords(new FolderStore(folder), ORIGIN);
-    expect(found).toHaveLength(2);
-    expect(found).toEqual(expect.arrayContaining([renewed, other]));
+    const { builds } = await collectRecords(new FolderStore(folder), ORIGIN);
+    expect(builds).toHaveLength(2);
+    expect(builds).toEqual(expect.arrayContaining([renewed, other]));
     expect(readdirSync(folder)).toHaveLength(3);
   });
 
@@ -38,7 +38,8 @@ describe('records in a folder', () => {
       await save(path.join(folder, 'a'), 'linux/amd64'),
       await save(path.join(folder, 'b'), 'linux/arm64'),
     ];
-    expect(await collectRecords(new FolderStore(folder), ORIGIN)).toEqual(expect.arrayContaining([one, two]));
+    const { builds } = await collectRecords(new FolderStore(folder), ORIGIN);
+    expect(builds).toEqual(expect.arrayContaining([one, two]));
   });
 
   it('do not include other files, nor what was half written', async () => {
@@ -47,7 +48,7 @@ describe('records in a folder', () => {
     writeFileSync(path.join(folder, 'notes.txt'), 'nothing');
     writeFileSync(path.join(folder, `${nameOf('linux/arm64')}.part`), '{');
     mkdirSync(path.join(folder, nameOf('linux/s390x')));
-    expect(await collectRecords(new FolderStore(folder), ORIGIN)).toHaveLength(1);
+    expect((await collectRecords(new FolderStore(folder), ORIGIN)).builds).toHaveLength(1);
   });
 
   it('that are there twice are refused, as nothing tells which is meant', async () => {
@@ -57,6 +58,25 @@ describe('records in a folder', () => {
     const error = await failureOf(() => collectRecords(new FolderStore(folder), ORIGIN));
     expect(error.code).toBe('invalid-record');
     expect(error.message).toContain(`"${nameOf('linux/amd64')}" twice`);
+  });
+
+  it('that are much too long are refused before they are read', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(path.join(folder, nameOf('linux/amd64')), '');
+    truncateSync(path.join(folder, nameOf('linux/amd64')), 9_000_000_000);
+    const error = await failureOf(() => collectRecords(new FolderStore(folder), ORIGIN));
+    expect(error.code).toBe('invalid-record');
+    expect(error.message).toContain('9000000000 bytes');
+  });
+
+  it('that went between listing and reading are an error', async () => {
+    const folder = temporaryFolder();
+    await save(folder, 'linux/amd64');
+    const [file] = await new FolderStore(folder).list();
+    rmSync(path.join(folder, nameOf('linux/amd64')));
+    const error = await failureOf(() => file?.read());
+    expect(error.code).toBe('record-store');
+    expect(error.message).toContain(nameOf('linux/amd64'));
   });
 
   it('of a folder that is not there are an error that says what the path means', async () => {

@@ -156,6 +156,67 @@ describe('the name of a record', () => {
   });
 });
 
+describe('the artifact service', () => {
+  /** Legal platforms of every length that a name has room for. */
+  const long = fc
+    .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 66 }))
+    .map(([os, architecture]) => parsePlatform(`${'o'.repeat(os)}/${'a'.repeat(architecture)}`));
+  const longest = fc.record({
+    component: fc.oneof(
+      component,
+      fc.integer({ min: 90, max: 100 }).map(length => 'c'.repeat(length)),
+    ),
+    platform: fc.oneof(platform, long),
+    attempt: fc.oneof(attempt, fc.constantFrom(1, 999_999_999)),
+  });
+
+  it('can name an artifact by every name: its characters, and 256 bytes at most', () => {
+    fc.assert(
+      fc.property(longest, read => {
+        const written = formatRecordName(read);
+        expect(written).toMatch(/^[a-z0-9._-]+$/);
+        expect(Buffer.byteLength(written)).toBeLessThanOrEqual(256);
+        expect(parseRecordName(written)).toEqual(read);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is asked for 256 bytes and never for one more', async () => {
+    const fixed = 'manifold-build.'.length + 100 + '.l/'.length + '.999999999'.length;
+    const of = (length: number) => ({
+      component: 'c'.repeat(100),
+      platform: parsePlatform(`l/${'a'.repeat(length - fixed)}`),
+      attempt: 999_999_999,
+    });
+    expect(formatRecordName(of(256))).toHaveLength(256);
+    expect(parseRecordName(formatRecordName(of(256)))).toEqual(of(256));
+    const error = await failureOf(() => formatRecordName(of(257)));
+    expect(error.code).toBe('invalid-platform');
+    expect(error.message).toContain('has 257 characters');
+    const longer = formatRecordName(of(256)).replace('-aaa', '-aaaa');
+    expect((await failureOf(() => parseRecordName(longer))).code).toBe('invalid-record');
+  });
+
+  it('may hold names of anybody, and none of them is taken for one of ours', () => {
+    const foreign = fc.oneof(
+      fc.string(),
+      fc
+        .constantFrom('digests-', 'acme~app~', 'manifold', 'manifold-', 'manifold_build.', ' manifold-build.')
+        .chain(start => fc.string().map(rest => start + rest)),
+      name.map(read => formatRecordName(read).replace('manifold-build', 'manifold-builds')),
+      name.map(read => `backup-${formatRecordName(read)}`),
+    );
+    fc.assert(
+      fc.property(foreign, text => {
+        fc.pre(!text.startsWith('manifold-build.'));
+        expect(isRecordName(text)).toBe(false);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
 describe('the name of a component', () => {
   it.each(['app', 'my-app', 'my.app', 'my_app', 'a__b', '0', 'a'.repeat(100)])('%j is legal', text => {
     expect(parseComponent(text)).toBe(text);

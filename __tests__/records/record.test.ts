@@ -5,6 +5,7 @@ import { parsePlatform } from '../../src/oci/platform.ts';
 import { type BuildRecord, formatRecord, parseRecord } from '../../src/records/record.ts';
 import { failureOf } from '../servers/clients.ts';
 import { made, ORIGIN, recordOf, TYPES } from '../servers/images.ts';
+import { changedAt } from './changed.ts';
 
 const RECORD = recordOf(made(TYPES.index, 'an index'), 'linux/arm64');
 const NAME = { component: 'app', platform: parsePlatform('linux/arm64'), attempt: 1 };
@@ -15,16 +16,7 @@ const read = (document: unknown, origin = ORIGIN): BuildRecord => {
   return parseRecord(Buffer.from(text), NAME, ARTIFACT, origin);
 };
 
-/** The record with one field, named by its path, set to a value; undefined leaves it out. */
-function changed(path: string, value: unknown): unknown {
-  const copy = structuredClone(RECORD) as unknown as Record<string, unknown>;
-  const keys = path.split('.');
-  const last = keys.pop() as string;
-  const parent = keys.reduce((part, key) => part[key] as Record<string, unknown>, copy);
-  if (value === undefined) delete parent[last];
-  else parent[last] = value;
-  return copy;
-}
+const changed = (path: string, value: unknown) => changedAt(RECORD, path, value);
 
 describe('a record', () => {
   it('reads back as it was written', () => {
@@ -40,6 +32,44 @@ describe('a record', () => {
   it('that we would refuse is not written', async () => {
     const error = await failureOf(() => formatRecord({ ...RECORD, platform: 'linux/aarch64' }));
     expect(error.code).toBe('invalid-record');
+  });
+
+  it('holds what was pushed under its digest, to the byte', async () => {
+    const pushed = made(TYPES.index, '{ "name": "Größe \u{1f4e6}", "line":\n"\\u00e9\\n" }\n');
+    const record = recordOf(pushed, 'linux/arm64');
+    const found = parseRecord(formatRecord(record), NAME, ARTIFACT, ORIGIN);
+    expect(Buffer.from(found.content)).toEqual(pushed.bytes);
+    expect(pushed.bytes.length).toBeGreaterThan(record.content.length);
+  });
+
+  it.each([
+    ['content', 'an inde\u0445', RECORD.digest],
+    ['content', `${RECORD.content}\n`, RECORD.digest],
+    ['content', '\ud800', RECORD.digest],
+    ['digest', `sha256:${'0'.repeat(64)}`, `sha256:${'0'.repeat(64)}`],
+  ])(
+    'whose content is not that of its digest (%s is %j) is refused by that name',
+    async (field, value, digest) => {
+      const error = await failureOf(() => read(changed(field, value)));
+      expect(error.code).toBe('invalid-record');
+      expect(error.message).toContain('field "content"');
+      expect(error.message).toContain(digest);
+    },
+  );
+
+  it('whose size is not that of its content is refused by that name', async () => {
+    const error = await failureOf(() => read(changed('size', RECORD.size + 1)));
+    expect(error.code).toBe('invalid-record');
+    expect(error.message).toContain(
+      `field "size": expected ${RECORD.size}, the bytes of "content", found ${RECORD.size + 1}`,
+    );
+  });
+
+  it('of which several fields are wrong names them all', async () => {
+    const wrong = changedAt(changed('source.commit', 'deadbeef') as object, 'source.runId', '7');
+    const error = await failureOf(() => read(wrong));
+    expect(error.message).toContain('"source.commit": expected');
+    expect(error.message).toContain('"source.runId": expected');
   });
 
   it('without a matrix says so', () => {
@@ -67,6 +97,9 @@ describe('a record', () => {
 
   it.each([
     ['component', ''],
+    ['component', 'App'],
+    ['content', ''],
+    ['images', ['ghcr.io/acme/app', 'ghcr.io/acme/app']],
     ['platform', 'linux/aarch64'],
     ['platform', 'linux/arm64/v8'],
     ['platform', 'linux'],
@@ -87,6 +120,8 @@ describe('a record', () => {
     ['builder.emulated', 'no'],
     ['started', 'yesterday'],
     ['finished', '2026-11-21'],
+    ['finished', '2026-02-30T10:00:00.000Z'],
+    ['finished', '2026-11-21 10:00:00.000Z'],
     ['manifold', ''],
   ])('with %s = %j is refused by that name', async (field, value) => {
     const error = await failureOf(() => read(changed(field, value)));

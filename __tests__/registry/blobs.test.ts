@@ -100,6 +100,50 @@ describe('uploading a blob', () => {
     expect(contents.blobs.get(sha256(bytes))).toEqual(bytes);
   });
 
+  it.each<[string, Answer]>([
+    ['ends with 500', answer(500, 'UNKNOWN')],
+    ['ends with 503', answer(503, 'UNAVAILABLE')],
+    ['wants other bytes', answer(416, 'BLOB_UPLOAD_INVALID')],
+    ['does not know its bytes', answer(400, 'DIGEST_INVALID')],
+    [
+      'breaks',
+      (_, response) => {
+        response.socket?.resetAndDestroy();
+        response.destroy();
+      },
+    ],
+  ])('begins a new session when one %s, and leaves the old one alone', async (_, fault) => {
+    const { registry, contents, client } = await setUp();
+    registry.on({ method: 'PUT', times: 3, answer: fault });
+    await client.putBlob(bytes, true);
+    expect(contents.blobs.get(sha256(bytes))).toEqual(bytes);
+    const sessions = registry.log.filter(({ method }) => method === 'PUT').map(({ path }) => path);
+    expect(new Set(sessions).size).toBe(4);
+  });
+
+  it('looks whether a session that broke has left the blob behind, before it sends it again', async () => {
+    const { registry } = await setUp();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    proxy.fail({ method: 'PUT', on: 1, action: { reset: 'after' } });
+    await clientOf(proxy).putBlob(bytes, true);
+    expect(registry.log.map(({ method }) => method)).toEqual(['POST', 'PUT', 'HEAD']);
+  });
+
+  it('is given up when no session takes it', async () => {
+    const { registry, client } = await setUp();
+    registry.on({ method: 'PUT', answer: answer(503, 'UNAVAILABLE') });
+    const error = await failureOf(() => client.putBlob(bytes));
+    expect(error.code).toBe('registry-unavailable');
+    expect(error.message).toContain(sha256(bytes));
+    expect(registry.count('PUT', /./)).toBe(5);
+  });
+
+  it('stores no bytes too', async () => {
+    const { contents, client } = await setUp();
+    await client.putBlob(Buffer.alloc(0));
+    expect(contents.blobs.has(sha256(Buffer.alloc(0)))).toBe(true);
+  });
+
   it.each([
     ['POST', 'Starting an upload'],
     ['PUT', 'Uploading the blob'],

@@ -152,16 +152,54 @@ describe('pushing a manifest', () => {
     expect(error.code).toBe('digest-mismatch');
   });
 
-  it.each(['MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN'])(
-    'is repeated while the registry does not see its parts yet: %s',
-    async code => {
+  describe('whose parts the registry does not see', () => {
+    const UNSEEN = [
+      [404, 'MANIFEST_BLOB_UNKNOWN'],
+      [400, 'BLOB_UNKNOWN'],
+      [404, 'MANIFEST_UNKNOWN'],
+    ] as const;
+
+    it.each(UNSEEN)('is repeated when they were pushed just now: %d %s', async (status, code) => {
       const { registry, client, image } = await setUp();
-      registry.on({ method: 'PUT', times: 2, answer: answer(code === 'BLOB_UNKNOWN' ? 400 : 404, code) });
+      registry.on({ method: 'PUT', path: /manifests/, times: 2, answer: answer(status, code) });
       const content = manifestContent(image.manifest.bytes, TYPES.manifest);
-      await client.putManifest(content);
+      await client.putManifest(content, content.digest, { justPushed: true });
       expect(registry.count('PUT', /./)).toBe(3);
-    },
-  );
+    });
+
+    it.each(UNSEEN)('is refused at once when they were not: %d %s', async (status, code) => {
+      const { registry, client, image } = await setUp();
+      registry.on({ method: 'PUT', answer: answer(status, code) });
+      const content = manifestContent(image.manifest.bytes, TYPES.manifest);
+      expect((await failureOf(() => client.putManifest(content))).message).toContain(code);
+      expect(registry.count('PUT', /./)).toBe(1);
+    });
+
+    it('is repeated when this client pushed one of them: a blob', async () => {
+      const { registry, client, image } = await setUp();
+      registry.on({ method: 'PUT', path: /manifests/, times: 1, answer: answer(404, 'BLOB_UNKNOWN') });
+      await client.putBlob(image.config.bytes);
+      await client.putManifest(manifestContent(image.manifest.bytes, TYPES.manifest));
+      expect(registry.count('PUT', /manifests/)).toBe(2);
+    });
+
+    it('is repeated when this client pushed one of them: a manifest', async () => {
+      const { registry, client, image } = await setUp();
+      await client.putManifest(manifestContent(image.manifest.bytes, TYPES.manifest));
+      registry.on({ method: 'PUT', times: 1, answer: answer(404, 'MANIFEST_UNKNOWN') });
+      await client.putManifest(manifestContent(image.root.bytes, TYPES.index));
+      expect(registry.count('PUT', /manifests/)).toBe(3);
+    });
+
+    it('is refused at once when the caller knows that they are old', async () => {
+      const { registry, client, image } = await setUp();
+      await client.putBlob(image.config.bytes);
+      registry.on({ method: 'PUT', path: /manifests/, answer: answer(404, 'BLOB_UNKNOWN') });
+      const content = manifestContent(image.manifest.bytes, TYPES.manifest);
+      await failureOf(() => client.putManifest(content, content.digest, { justPushed: false }));
+      expect(registry.count('PUT', /manifests/)).toBe(1);
+    });
+  });
 
   it('fails when its parts stay unknown', async () => {
     const { registry } = await setUp();
@@ -170,9 +208,11 @@ describe('pushing a manifest', () => {
       manifests: [made(TYPES.manifest, 'absent').descriptor],
     });
     const client = clientOf(registry, 'acme/app', SHORT);
-    const error = await failureOf(() => client.putManifest(manifestContent(index.bytes, TYPES.index)));
+    const content = manifestContent(index.bytes, TYPES.index);
+    const error = await failureOf(() => client.putManifest(content, '1.0', { justPushed: true }));
     expect(error.code).toBe('registry-not-found');
     expect(error.message).toContain('MANIFEST_BLOB_UNKNOWN');
+    expect(registry.count('PUT', /./)).toBeGreaterThan(1);
   });
 
   it('that is refused for good is not repeated', async () => {

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { keepSecret } from '../../src/errors.ts';
 import { Credentials } from '../../src/registry/credentials.ts';
 import { failureOf, temporaryFolder } from '../servers/clients.ts';
 
@@ -17,23 +18,76 @@ function login(config: unknown): Credentials {
 }
 
 describe('a login', () => {
-  it.each(['ghcr.io', 'https://ghcr.io', 'https://ghcr.io/'])('is found under %s', async key => {
-    expect(await login({ auths: { [key]: { auth: AUTH } } }).find('ghcr.io')).toEqual(LOGIN);
+  it.each([
+    'ghcr.io',
+    'https://ghcr.io',
+    'https://ghcr.io/',
+    'https://ghcr.io/v2/',
+    'https://ghcr.io/v2',
+    'https://ghcr.io/v1/',
+  ])('is found under %s', async key => {
+    const credentials = login({ auths: { [key]: { auth: AUTH } } });
+    expect(await credentials.find('ghcr.io')).toEqual(LOGIN);
+    expect(await credentials.find('ghcr.io', 'acme/app')).toEqual(LOGIN);
   });
 
-  it.each(['https://index.docker.io/v1/', 'index.docker.io', 'docker.io', 'registry-1.docker.io'])(
-    'for Docker Hub is found under %s',
-    async key => {
-      expect(await login({ auths: { [key]: { auth: AUTH } } }).find('docker.io')).toEqual(LOGIN);
-    },
-  );
+  it.each([
+    'https://index.docker.io/v1/',
+    'https://index.docker.io/v2/',
+    'index.docker.io',
+    'docker.io',
+    'https://docker.io',
+    'registry-1.docker.io',
+    'https://registry-1.docker.io/v2/',
+    'registry.hub.docker.com',
+  ])('for Docker Hub is found under %s', async key => {
+    expect(await login({ auths: { [key]: { auth: AUTH } } }).find('docker.io', 'acme/app')).toEqual(LOGIN);
+  });
 
-  it.each(['evilghcr.io', 'ghcr.io.example.com', 'ghcr.io:443', 'https://ghcr.io/acme', 'http://ghcr.io'])(
-    'for %s is not one for ghcr.io',
-    async key => {
-      expect(await login({ auths: { [key]: { auth: AUTH } } }).find('ghcr.io')).toBeUndefined();
-    },
-  );
+  it.each([
+    'evilghcr.io',
+    'ghcr.io.example.com',
+    'ghcr.io:443',
+    'https://ghcr.io/acme',
+    'https://ghcr.io/v3/',
+    'http://ghcr.io',
+    'evilghcr.io/acme',
+    'ghcr.io/acm',
+    'ghcr.io/acme/app/deep',
+    'acme/app',
+  ])('for %s is not one for ghcr.io/acme/app', async key => {
+    const credentials = login({ auths: { [key]: { auth: AUTH } } });
+    expect(await credentials.find('ghcr.io', 'acme/app')).toBeUndefined();
+    expect(await credentials.scopeOf('ghcr.io', 'acme/app')).toBe('ghcr.io');
+  });
+
+  it('for the longest part of a name comes first, as podman writes it', async () => {
+    const entry = (name: string) => ({ auth: base64(`${name}:word`) });
+    const credentials = login({
+      auths: {
+        'ghcr.io': entry('host'),
+        'ghcr.io/acme/app': entry('app'),
+        'ghcr.io/acme': entry('acme'),
+        'docker.io/acme': entry('hub-acme'),
+        'https://index.docker.io/v1/': entry('hub'),
+      },
+      credHelpers: { 'ghcr.io': 'absent' },
+    });
+    const nameOf = async (registry: string, repository: string) => {
+      const found = await credentials.find(registry, repository);
+      return [found?.kind === 'password' && found.username, await credentials.scopeOf(registry, repository)];
+    };
+    expect(await nameOf('ghcr.io', 'acme/app')).toEqual(['app', 'ghcr.io/acme/app']);
+    expect(await nameOf('ghcr.io', 'acme/app/deep')).toEqual(['app', 'ghcr.io/acme/app']);
+    expect(await nameOf('ghcr.io', 'acme/api')).toEqual(['acme', 'ghcr.io/acme']);
+    expect(await nameOf('docker.io', 'acme/app')).toEqual(['hub-acme', 'docker.io/acme']);
+    expect(await nameOf('docker.io', 'library/app')).toEqual(['hub', 'docker.io']);
+  });
+
+  it('for a part of a name that names no login leaves the one for the host', async () => {
+    const credentials = login({ auths: { 'ghcr.io/acme': {}, 'ghcr.io': { auth: AUTH } } });
+    expect(await credentials.find('ghcr.io', 'acme/app')).toEqual(LOGIN);
+  });
 
   it('for Docker Hub is given to nobody whose name only ends like it', async () => {
     const credentials = login({ auths: { 'https://index.docker.io/v1/': { auth: AUTH } } });
@@ -105,7 +159,7 @@ describe('a login', () => {
 });
 
 /** A credential helper: a real program that answers by the server that it is asked about, and keeps what it was asked. */
-function helper(script: string, config: object) {
+function helper(script: string, config: object, timeout?: number) {
   const folder = temporaryFolder();
   const program = path.join(folder, 'docker-credential-test');
   const asked = path.join(folder, 'asked');
@@ -114,7 +168,10 @@ function helper(script: string, config: object) {
   chmodSync(program, 0o755);
   writeFileSync(path.join(folder, 'config.json'), JSON.stringify(config));
   const env = { DOCKER_CONFIG: folder, PATH: `${folder}:${process.env.PATH}` };
-  return { credentials: new Credentials(env), asked: () => readFileSync(asked, 'utf8').trim().split('\n') };
+  return {
+    credentials: new Credentials(env, timeout),
+    asked: () => readFileSync(asked, 'utf8').trim().split('\n'),
+  };
 }
 
 const answers = (username: string, secret: string): string =>
@@ -177,6 +234,37 @@ describe('a credential helper', () => {
     const error = await failureOf(() => credentials.find('ghcr.io'));
     expect(error.code).toBe('credentials');
     expect(error.message).not.toContain('se-cret-word');
+  });
+
+  it('that fails with a word on stderr is an error with that word, in one line and without what is secret', async () => {
+    keepSecret('the-known-password');
+    const script = 'printf "no session\\n::error::the-known-password" >&2; exit 3';
+    const { credentials } = helper(script, { credsStore: 'test' });
+    const error = await failureOf(() => credentials.find('ghcr.io'));
+    expect(error.code).toBe('credentials');
+    expect(error.message).toContain('no session');
+    expect(error.message).not.toMatch(/\n|the-known-password/);
+  });
+
+  it.each(['>&2; exit 1', '; exit 1'])('that fails with an answer does not show it: %s', async end => {
+    const { credentials } = helper(`${answers('name', 'se-cret-word')} ${end}`, { credsStore: 'test' });
+    const error = await failureOf(() => credentials.find('ghcr.io'));
+    expect(error.message).toContain('exit code 1');
+    expect(error.message).not.toContain('se-cret');
+  });
+
+  it('that does not answer is given up', async () => {
+    const { credentials } = helper('exec sleep 600', { credsStore: 'test' }, 1);
+    const error = await failureOf(() => credentials.find('ghcr.io'));
+    expect(error.code).toBe('credentials');
+    expect(error.message).toContain('docker-credential-test did not answer within 0.001 s');
+  });
+
+  it('that never stops talking is ended', async () => {
+    const { credentials } = helper('exec yes', { credsStore: 'test' });
+    const error = await failureOf(() => credentials.find('ghcr.io'));
+    expect(error.code).toBe('credentials');
+    expect(error.message).toContain('more than any login needs');
   });
 
   it('that is not there is named', async () => {

@@ -24,17 +24,41 @@ describe('the address of a registry', () => {
     expect(endpointOf(registry, env)).toEqual({ url: new URL(url) });
   });
 
-  it('is TLS on loopback too where a certificate was installed for it, and all of them are trusted', () => {
-    const folder = temporaryFolder();
-    const installed = path.join(folder, 'certs.d', '127.0.0.1:5000');
-    mkdirSync(installed, { recursive: true });
-    writeFileSync(path.join(installed, 'b.crt'), 'second');
-    writeFileSync(path.join(installed, 'a.crt'), 'first');
-    writeFileSync(path.join(installed, 'client.key'), 'not this');
-    const endpoint = endpointOf('127.0.0.1:5000', { DOCKER_CONFIG: folder });
-    expect(endpoint).toEqual({ url: new URL('https://127.0.0.1:5000/v2/'), ca: 'first\nsecond' });
-    expect(endpointOf('127.0.0.1:5001', { DOCKER_CONFIG: folder }).url.protocol).toBe('http:');
+  const insecure = new Set(['registry.internal', 'registry.internal:5000', '10.0.0.1:5000']);
+
+  it.each([
+    ['registry.internal', 'http://registry.internal/v2/'],
+    ['registry.internal:5000', 'http://registry.internal:5000/v2/'],
+    ['10.0.0.1:5000', 'http://10.0.0.1:5000/v2/'],
+  ])('%s, which is said to be insecure, is %s', (registry, url) => {
+    expect(endpointOf(registry, env, insecure)).toEqual({ url: new URL(url) });
   });
+
+  it.each([
+    'registry.internal:5001',
+    'internal',
+    'other.registry.internal',
+    'registry.internal.example.com',
+    '10.0.0.1',
+    'docker.io',
+  ])('%s stays TLS when others are insecure', registry => {
+    expect(endpointOf(registry, env, insecure).url.protocol).toBe('https:');
+  });
+
+  it.each(['127.0.0.1:5000', 'registry.internal:5000'])(
+    'is TLS for %s too where a certificate was installed for it, and all of them are trusted',
+    host => {
+      const folder = temporaryFolder();
+      const installed = path.join(folder, 'certs.d', host);
+      mkdirSync(installed, { recursive: true });
+      writeFileSync(path.join(installed, 'b.crt'), 'second');
+      writeFileSync(path.join(installed, 'a.crt'), 'first');
+      writeFileSync(path.join(installed, 'client.key'), 'not this');
+      const endpoint = endpointOf(host, { DOCKER_CONFIG: folder }, insecure);
+      expect(endpoint).toEqual({ url: new URL(`https://${host}/v2/`), ca: 'first\nsecond' });
+      expect(endpointOf('127.0.0.1:5001', { DOCKER_CONFIG: folder }).url.protocol).toBe('http:');
+    },
+  );
 });
 
 describe("the folder of Docker's configuration", () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
-import { sendJson } from '../../lab/parts/http.ts';
+import { sendJson, serve } from '../../lab/parts/http.ts';
 import { listReferrers, pushReferrer } from '../../src/registry/referrers.ts';
 import { clientOf, failureOf, opened, SHORT } from '../servers/clients.ts';
 import { made, storeManifest, TYPES } from '../servers/images.ts';
 import { ARTIFACT, readFallback, referrer, setUp, writeFallback } from '../servers/referrers.ts';
+import type { Answer } from '../servers/registry.ts';
 
 describe('a registry without the referrers API', () => {
   it('lists what was pushed by the fallback tag', async () => {
@@ -96,18 +97,92 @@ describe('a registry without the referrers API', () => {
     expect(digests).toEqual([foreign.descriptor.digest, content.digest]);
   });
 
+  it('that shows late what was written to the fallback tag is waited for: a new tag', async () => {
+    const { registry, contents, subject, tag, client } = await setUp();
+    const { content } = referrer(subject, 1);
+    let late = 0;
+    registry.on({
+      method: 'GET',
+      path: /manifests\/sha256-/,
+      answer: (_, response) => {
+        if (contents.tags.has(tag) && late++ < 6) sendJson(response, 404, {});
+      },
+    });
+    await pushReferrer(client, content, subject.digest, {});
+    expect(late).toBeGreaterThan(6);
+    expect(registry.count('PUT', /manifests\/sha256-/)).toBe(1);
+  });
+
+  it('that shows late what was written to the fallback tag is waited for: a tag that was there', async () => {
+    const { registry, contents, subject, tag, client } = await setUp();
+    const [first, second] = [referrer(subject, 1).content, referrer(subject, 2).content];
+    await pushReferrer(client, first, subject.digest, {});
+    const old = contents.manifests.get(contents.tags.get(tag) ?? '');
+    let late = 0;
+    registry.on({
+      method: 'GET',
+      path: /manifests\/sha256-/,
+      answer: (_, response) => {
+        if (readFallback(contents, tag).manifests.length > 1 && late++ < 6)
+          response.writeHead(200, { 'content-type': old?.mediaType }).end(old?.bytes);
+      },
+    });
+    await pushReferrer(client, second, subject.digest, {});
+    const digests = readFallback(contents, tag).manifests.map(({ digest }: { digest: string }) => digest);
+    expect(digests).toEqual([first.digest, second.digest]);
+    expect(registry.count('PUT', /manifests\/sha256-/)).toBe(2);
+  });
+
   it('that never keeps the entry is an error', async () => {
-    const { registry, subject, client } = await setUp();
+    const { registry, subject } = await setUp();
     registry.on({
       method: 'PUT',
       path: /manifests\/sha256-/,
       answer: (_, response) => void response.writeHead(201).end(),
     });
+    const client = clientOf(registry, 'acme/app', SHORT);
     const error = await failureOf(() =>
       pushReferrer(client, referrer(subject, 1).content, subject.digest, {}),
     );
     expect(error.code).toBe('registry-refused');
     expect(error.message).toContain('fallback tag');
+    expect(registry.count('PUT', /manifests\/sha256-/)).toBe(1);
+  });
+
+  it('whose entry somebody else always overwrites is an error', async () => {
+    const { registry, contents, subject, tag, client } = await setUp();
+    let number = 10;
+    registry.on({
+      method: 'PUT',
+      path: /manifests\/sha256-/,
+      answer: (_, response) => {
+        writeFallback(contents, tag, {
+          schemaVersion: 2,
+          manifests: [],
+          annotations: { n: String(number++) },
+        });
+        response.writeHead(201).end();
+      },
+    });
+    const error = await failureOf(() =>
+      pushReferrer(client, referrer(subject, 1).content, subject.digest, {}),
+    );
+    expect(error.message).toContain('written 5 times');
+  });
+
+  it('is known by a page for people, here or elsewhere', async () => {
+    const elsewhere = await opened(serve((_, response) => void response.writeHead(403).end('who are you?')));
+    const pages: Answer[] = [
+      (_, response) =>
+        void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<p>'),
+      (_, response) => void response.writeHead(302, { location: `${elsewhere.url}/signin` }).end(),
+    ];
+    for (const page of pages) {
+      const { registry, subject, client } = await setUp();
+      registry.on({ path: /referrers/, answer: page });
+      expect(await listReferrers(client, subject.digest)).toEqual([]);
+      expect(client.lacksReferrersApi).toBe(true);
+    }
   });
 
   it('does not get the same entry twice', async () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { sendJson } from '../../lab/parts/http.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import { parsePlatform } from '../../src/oci/platform.ts';
-import { readBuiltImage } from '../../src/registry/image.ts';
+import { manifestContent } from '../../src/oci/manifest.ts';
+import { formatPlatform, parsePlatform } from '../../src/oci/platform.ts';
+import { readBuiltImage, requireManifests, requirePlatform } from '../../src/registry/image.ts';
 import { clientOf, failureOf, opened } from '../servers/clients.ts';
 import {
   attestationDescriptor,
@@ -19,8 +20,7 @@ async function setUp() {
   const registry = await opened(startRegistry());
   const contents = registry.repository('acme/app');
   const client = clientOf(registry);
-  const read = (root: Made, platform: string) =>
-    readBuiltImage(client, root.descriptor.digest, parsePlatform(platform));
+  const read = (root: Made) => readBuiltImage(client, root.descriptor.digest);
   return { registry, contents, client, read };
 }
 
@@ -32,7 +32,7 @@ describe('what a build pushed', () => {
   it('is read as index, manifest, config and attestations', async () => {
     const { contents, read } = await setUp();
     const pushed = pushImage(contents, { architecture: 'arm64', variant: 'v8' });
-    const { content, image, predicateTypes } = await read(pushed.root, 'linux/arm64');
+    const { content, image, predicateTypes } = await read(pushed.root);
     expect(content.digest).toBe(pushed.root.descriptor.digest);
     expect(image.image).toMatchObject(pushed.manifest.descriptor);
     expect(image.platform).toEqual({ os: 'linux', architecture: 'arm64' });
@@ -44,33 +44,82 @@ describe('what a build pushed', () => {
   it('may be a bare manifest', async () => {
     const { contents, read } = await setUp();
     const pushed = pushImage(contents, { attested: false });
-    const { content, image, predicateTypes } = await read(pushed.root, 'linux/amd64');
+    const { content, image, predicateTypes } = await read(pushed.root);
     expect(content.digest).toBe(pushed.manifest.descriptor.digest);
     expect(image.image).toEqual(pushed.manifest.descriptor);
     expect(predicateTypes).toEqual([]);
   });
 
   it.each([
-    [{ architecture: 'amd64' }, 'linux/arm64'],
-    [{ architecture: 'arm', variant: 'v6' }, 'linux/arm/v7'],
-    [{ architecture: 'amd64', variant: 'v3' }, 'linux/amd64'],
-    [{ os: 'windows', architecture: 'amd64' }, 'linux/amd64'],
-  ])('for %j is no image of %s: both are named, and what may be the reason', async (options, expected) => {
-    const { contents, read } = await setUp();
-    const { root } = pushImage(contents, options);
-    const error = await failureOf(() => read(root, expected));
-    expect(error.code).toBe('wrong-architecture');
-    expect(error.message).toContain(expected);
-    expect(error.message).toContain(options.architecture);
-    expect(error.hint).toContain('--platform');
-  });
+    [{ architecture: 'amd64' }, 'linux/amd64'],
+    [{ architecture: 'arm', variant: 'v6' }, 'linux/arm/v6'],
+    [{ architecture: 'amd64', variant: 'v3' }, 'linux/amd64/v3'],
+    [{ os: 'windows', architecture: 'amd64' }, 'windows/amd64'],
+  ])(
+    'for %j is for %s and for nothing else: both are named, and what may be the reason',
+    async (options, own) => {
+      const { contents, read } = await setUp();
+      const { image } = await read(pushImage(contents, options).root);
+      expect(formatPlatform(image.platform)).toBe(own);
+      expect(() => requirePlatform('here', parsePlatform(own), image.platform)).not.toThrow();
+      const expected = parsePlatform('linux/arm64');
+      const error = await failureOf(() => requirePlatform('here', expected, image.platform));
+      expect(error.code).toBe('wrong-architecture');
+      expect(error.message).toContain('linux/arm64');
+      expect(error.message).toContain(own);
+      expect(error.hint).toContain('--platform');
+    },
+  );
 
   it('is judged by the config and not by what the index says of it', async () => {
     const { contents, read } = await setUp();
     const { manifest } = pushImage(contents, { architecture: 'amd64' });
     const liar = indexOf([{ ...manifest.descriptor, platform: { os: 'linux', architecture: 'arm64' } }]);
     storeManifest(contents, liar);
-    expect((await failureOf(() => read(liar, 'linux/arm64'))).code).toBe('wrong-architecture');
+    expect((await read(liar)).image.platform).toEqual({ os: 'linux', architecture: 'amd64' });
+  });
+
+  it('is read without asking for what its record brought along', async () => {
+    const { registry, contents, client } = await setUp();
+    const { root, manifest } = pushImage(contents);
+    contents.manifests.delete(root.descriptor.digest);
+    const content = manifestContent(root.bytes, root.descriptor.mediaType);
+    const built = await readBuiltImage(client, content);
+    expect(built.content).toBe(content);
+    expect(built.manifest.digest).toBe(manifest.descriptor.digest);
+    expect(registry.count('GET', new RegExp(root.descriptor.digest))).toBe(0);
+  });
+
+  it('as a bare manifest is asked for once, and also when its record brought it along', async () => {
+    const { registry, contents, client, read } = await setUp();
+    const { manifest } = pushImage(contents, { attested: false });
+    const asked = () => registry.count('GET', new RegExp(manifest.descriptor.digest));
+    await read(manifest);
+    expect(asked()).toBe(1);
+    await readBuiltImage(client, manifestContent(manifest.bytes, manifest.descriptor.mediaType));
+    expect(asked()).toBe(2);
+    contents.manifests.delete(manifest.descriptor.digest);
+    const content = manifestContent(manifest.bytes, manifest.descriptor.mediaType);
+    expect((await failureOf(() => readBuiltImage(client, content))).code).toBe('registry-not-found');
+  });
+
+  it('is required in another repository by its manifests', async () => {
+    const { registry, contents, client, read } = await setUp();
+    const pushed = pushImage(contents);
+    const { image } = await read(pushed.root);
+    await requireManifests(client, image);
+    const other = clientOf(registry, 'acme/other');
+    pushImage(registry.repository('acme/other'));
+    await requireManifests(other, image);
+    for (const lost of [pushed.manifest, pushed.attestation]) {
+      const digest = lost?.descriptor.digest ?? '';
+      const stored = registry.repository('acme/other').manifests;
+      const kept = stored.get(digest);
+      stored.delete(digest);
+      const error = await failureOf(() => requireManifests(other, image));
+      expect(error.message).toContain(digest);
+      if (kept !== undefined) stored.set(digest, kept);
+    }
   });
 
   it.each([[0], [2]])('with %d images is refused', async count => {
@@ -80,7 +129,7 @@ describe('what a build pushed', () => {
     );
     const index = indexOf(all.slice(0, count));
     storeManifest(contents, index);
-    const error = await failureOf(() => read(index, 'linux/amd64'));
+    const error = await failureOf(() => read(index));
     expect(error.code).toBe('invalid-document');
     expect(error.message).toContain(`${count} images`);
   });
@@ -95,7 +144,7 @@ describe('what a build pushed', () => {
     );
     const index = indexOf([one.manifest.descriptor, stray]);
     storeManifest(contents, index);
-    const error = await failureOf(() => read(index, 'linux/amd64'));
+    const error = await failureOf(() => read(index));
     expect(error.code).toBe('invalid-document');
     expect(error.message).toContain('another image');
   });
@@ -110,7 +159,7 @@ describe('what a build pushed', () => {
       const { manifest } = pushImage(contents);
       const index = indexOf([{ ...manifest.descriptor, ...lie }]);
       storeManifest(contents, index);
-      await failureOf(() => read(index, 'linux/amd64'));
+      await failureOf(() => read(index));
     },
   );
 
@@ -125,7 +174,7 @@ describe('what a build pushed', () => {
       layers: [],
     });
     storeManifest(contents, artifact);
-    const error = await failureOf(() => read(artifact, 'linux/amd64'));
+    const error = await failureOf(() => read(artifact));
     expect(error.message).toContain('no image');
   });
 
@@ -133,7 +182,7 @@ describe('what a build pushed', () => {
     const { contents, read } = await setUp();
     const odd = made('text/plain', '{}');
     storeManifest(contents, odd);
-    const error = await failureOf(() => read(odd, 'linux/amd64'));
+    const error = await failureOf(() => read(odd));
     expect(error.code).toBe('invalid-document');
     expect(error.message).toContain('text/plain');
   });
@@ -150,12 +199,7 @@ describe('what a build pushed', () => {
       });
     }
     const pushed = { justPushed: true };
-    const { image } = await readBuiltImage(
-      client,
-      root.descriptor.digest,
-      parsePlatform('linux/amd64'),
-      pushed,
-    );
+    const { image } = await readBuiltImage(client, root.descriptor.digest, pushed);
     expect(image.image.digest).toBe(manifest.descriptor.digest);
   });
 });

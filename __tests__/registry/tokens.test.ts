@@ -27,10 +27,28 @@ describe('a token', () => {
 
   it('is asked for by what is done: reading, or writing and reading', async () => {
     const { tokens, client } = await protectedRegistry();
+    await client.findManifest('latest');
     await client.putBlob(Buffer.from('x'));
     await client.findManifest('latest');
-    const scopes = tokens.requests.flatMap(request => request.scopes).sort();
+    const scopes = tokens.requests.flatMap(request => request.scopes);
     expect(scopes).toEqual(['repository:acme/app:pull', 'repository:acme/app:pull,push']);
+  });
+
+  it('for writing serves reading too', async () => {
+    const { tokens, client } = await protectedRegistry();
+    await client.putBlob(Buffer.from('x'));
+    await client.findManifest('latest');
+    expect(tokens.requests.flatMap(({ scopes }) => scopes)).toEqual(['repository:acme/app:pull,push']);
+  });
+
+  it('that is refused is not replaced by another old one', async () => {
+    const { tokens, registry, client } = await protectedRegistry();
+    await client.findManifest('a');
+    registry.revoked.add(registry.log.at(-1)?.headers.authorization?.split(' ')[1] ?? '');
+    await client.putBlob(Buffer.from('x'));
+    registry.revoked.add(registry.log.at(-1)?.headers.authorization?.split(' ')[1] ?? '');
+    expect(await client.findManifest('b')).toBeUndefined();
+    expect(tokens.requests.at(-1)?.scopes).toEqual(['repository:acme/app:pull']);
   });
 
   it('of one repository is not used for another', async () => {

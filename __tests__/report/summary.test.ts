@@ -35,6 +35,8 @@ const SUMMARY = {
   index: INDEX,
   images: [image('linux/amd64'), image('linux/arm64')],
   tags: ['ghcr.io/acme/app:1.0', 'quay.io/acme/app:1.0'],
+  kept: [],
+  missing: [],
   check: 'cosign verify this',
 };
 
@@ -88,6 +90,31 @@ describe('the page of a merge', () => {
     expect(page).toContain('## app: 1 platform, not signed');
     expect(page).toContain('| no |');
     expect(page).not.toContain('cosign');
+  });
+});
+
+describe('the page of a merge that did not do all', () => {
+  it('names the tags that stay, each with its reason, which is no markup', () => {
+    const kept = [{ name: 'ghcr.io/acme/app:latest', reason: 'it points at version <2.0.0>|x' }];
+    const page = mergeSummary({ ...SUMMARY, tags: [], kept });
+    expect(page).toContain('Tags that stay where they were:');
+    expect(page).toContain('- `ghcr.io/acme/app:latest`: it points at version \\<2.0.0\\>\\|x');
+    expect(page).not.toContain('\nTags:');
+    expect(mergeSummary(SUMMARY)).not.toContain('stay where they were');
+  });
+
+  it('names the platforms that are missing', () => {
+    const missing = ['linux/s390x', 'linux/arm/v7'].map(parsePlatform);
+    const page = mergeSummary({ ...SUMMARY, missing });
+    expect(page).toContain('Published without linux/s390x, linux/arm/v7, as `allow-missing` says.');
+    expect(mergeSummary(SUMMARY)).not.toContain('Published without');
+  });
+
+  it('calls a plain manifest a manifest', () => {
+    const index = manifestContent(Buffer.from('{}'), TYPES.manifest);
+    expect(mergeSummary({ ...SUMMARY, index })).toContain(`Manifest \`${index.digest}\``);
+    expect(mergeSummary(SUMMARY)).toContain(`Index \`${INDEX.digest}\``);
+    expect(indexTree(index, SUMMARY.images)).toMatch(/^manifest sha256:/);
   });
 });
 

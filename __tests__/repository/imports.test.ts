@@ -19,13 +19,16 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
   // Pure: of Node it knows the hash function only, and it reads no file, clock or environment.
   document: { rooms: ['errors'], packages: ['valibot'] },
   oci: { rooms: ['errors', 'document'], packages: ['valibot', 'node:crypto'] },
-  http: { rooms: ['errors'], packages: ['node:*'] },
+  http: { rooms: ['errors'], packages: ['http-proxy-agent', 'https-proxy-agent', 'node:*'] },
 
-  records: { rooms: ['document', 'errors', 'oci'], packages: ['@actions/artifact', 'valibot', 'node:*'] },
+  records: {
+    rooms: ['document', 'errors', 'http', 'oci'],
+    packages: ['@actions/artifact', 'valibot', 'node:*'],
+  },
   registry: { rooms: ['document', 'errors', 'http', 'oci'], packages: ['valibot', 'node:*'] },
   runner: { rooms: ['errors'], packages: ['@actions/core'] },
   // Of the records it needs what makes a legal name, and nothing that reads or writes them.
-  inputs: { rooms: ['errors', 'oci', 'records/name'], packages: [] },
+  inputs: { rooms: ['document', 'errors', 'oci', 'records/name'], packages: ['valibot'] },
   buildx: {
     rooms: ['document', 'errors', 'oci'],
     packages: ['@actions/exec', '@actions/github', '@docker/actions-toolkit', 'valibot', 'node:*'],
@@ -43,8 +46,11 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
       'node:*',
     ],
   },
-  publish: { rooms: ['errors', 'http', 'oci', 'records', 'registry', 'sign'], packages: ['node:*'] },
-  report: { rooms: ['errors', 'oci', 'records', 'sign'], packages: [] },
+  publish: {
+    rooms: ['errors', 'http', 'oci', 'records', 'registry', 'sign'],
+    packages: ['node:timers', 'semver'],
+  },
+  report: { rooms: ['oci', 'records', 'sign'], packages: [] },
 
   modes: {
     rooms: [
@@ -61,9 +67,9 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
       'publish',
       'report',
     ],
-    packages: ['node:*'],
+    packages: [],
   },
-  main: { rooms: ['errors', 'version', 'inputs', 'runner', 'modes'], packages: [] },
+  main: { rooms: ['version', 'inputs', 'runner', 'modes'], packages: [] },
 };
 
 /** Sources by their path below src/: `oci/digest.ts` -> text. */
@@ -71,7 +77,8 @@ type Sources = ReadonlyMap<string, string>;
 
 // `import x from '…'`, `import '…'`, `import('…')`, `export … from '…'`, `type x = import('…').y`.
 const IMPORT = /(?:(?<=[\s}*])from\s*|(?<![\w.$])import\s*(?:\(\s*)?)(['"])(?<target>[^'"\n]+)\1/g;
-const COMPUTED_IMPORT = /\bimport\s*\(\s*[^'"\s]/;
+// Without anything in its brackets it is a word of a comment.
+const COMPUTED_IMPORT = /\bimport\s*\(\s*[^'"\s)]/;
 
 function importsOf(text: string): string[] {
   return [...text.matchAll(IMPORT)].map(match => match.groups?.target ?? '');
@@ -144,10 +151,12 @@ function findCircle(sources: Sources): string[] | undefined {
   return undefined;
 }
 
-/** Files other than inputs.ts that look at inputs by any way there is. */
+/** Files outside the room of inputs that look at inputs by any way there is. */
 function findInputReaders(sources: Sources): string[] {
   return [...sources]
-    .filter(([file, text]) => file !== 'inputs.ts' && /INPUT_|\bget(?:Boolean|Multiline)?Input/.test(text))
+    .filter(
+      ([file, text]) => roomOf(file) !== 'inputs' && /INPUT_|\bget(?:Boolean|Multiline)?Input/.test(text),
+    )
     .map(([file]) => file);
 }
 
@@ -167,12 +176,30 @@ describe('the sources', () => {
     expect(findTrespasses(sources)).toEqual([]);
   });
 
+  test('use all that the table allows: what nobody needs is taken out of it', () => {
+    const used = new Map(Object.keys(ROOMS).map(room => [room, new Set<string>()]));
+    for (const [file, text] of sources) {
+      for (const target of importsOf(text)) {
+        const other = resolve(file, target);
+        const names = other === undefined ? [packageOf(target)] : [roomOf(other), other.replace(/\.ts$/, '')];
+        for (const name of names) used.get(roomOf(file))?.add(name);
+        if (target.startsWith('node:')) used.get(roomOf(file))?.add('node:*');
+      }
+    }
+    const idle = Object.entries(ROOMS).flatMap(([room, { rooms, packages }]) =>
+      [...rooms, ...packages].filter(name => !used.get(room)?.has(name)).map(name => `${room}: ${name}`),
+    );
+    expect(idle).toEqual([]);
+  });
+
   test('import each other in no circle', () => {
     expect(findCircle(sources)).toBeUndefined();
   });
 
-  test('read inputs in inputs.ts and nowhere else', () => {
-    expect(sources.get('inputs.ts')).toContain('INPUT_');
+  test('read inputs in one file of the room of inputs and nowhere else', () => {
+    expect(sources.get('inputs/reader.ts')).toContain('INPUT_');
+    const readers = [...sources].filter(([, text]) => /\benv\[|#env/.test(text)).map(([file]) => file);
+    expect(readers.filter(file => roomOf(file) === 'inputs')).toEqual(['inputs/reader.ts']);
     expect(findInputReaders(sources)).toEqual([]);
   });
 

@@ -113,7 +113,7 @@ export const ORIGIN = { ...SOURCE, runAttempt: 20 };
 
 /** A record as the build mode writes it. */
 export function recordOf(
-  image: Pick<Made, 'descriptor'>,
+  image: Made,
   platform: string,
   change: Partial<Omit<BuildRecord, 'source'>> & { source?: Partial<BuildRecord['source']> } = {},
 ): BuildRecord {
@@ -125,6 +125,7 @@ export function recordOf(
     digest: image.descriptor.digest,
     mediaType: image.descriptor.mediaType,
     size: image.descriptor.size,
+    content: image.bytes.toString('utf8'),
     attestations: [PROVENANCE],
     builder: { name: 'builder0', driver: 'docker-container', buildkit: 'v0.34.2', emulated: false },
     started: '2026-11-21T10:00:00.000Z',

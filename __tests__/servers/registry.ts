@@ -37,11 +37,41 @@ export interface Rule {
   readonly answer: Answer;
 }
 
+/** A request about a repository that came through the gate, taken apart. */
+export interface Asked {
+  readonly seen: SeenRequest;
+  readonly url: URL;
+  /** The repository's path. */
+  readonly name: string;
+  readonly kind: 'manifests' | 'blobs' | 'referrers';
+  /** What stands after the kind: a tag, a digest, or `uploads/…`. */
+  readonly reference: string;
+  readonly contents: Contents;
+}
+
+/** In what one registry differs from another where the specification leaves it open, or is not kept. */
+export interface Habits {
+  /** The `WWW-Authenticate` of a 401; the default names the scope that the request needs. */
+  readonly challenge?: (asked: Asked) => string;
+  /** Answers a login or token that is a good one and does not reach this far; the default is a 401. */
+  readonly refuse?: (asked: Asked, response: ServerResponse) => void;
+  /** Answers in the registry's own way, or sets headers; what it leaves unanswered is answered as by any other. */
+  readonly answer?: (asked: Asked, response: ServerResponse) => void;
+  /** The headers that come with a manifest, made from the usual ones. */
+  readonly manifestHeaders?: (usual: Record<string, string>, asked: Asked) => Record<string, string>;
+  /** Tells whether a blob that another repository holds may be mounted from there. */
+  readonly mounts?: (from: Contents, digest: string) => boolean;
+}
+
 export interface RegistryOptions {
-  /** "api" lists referrers, with so many a page; "subject-only" says that it does, and does not. */
-  readonly referrers?: 'none' | 'api' | 'subject-only';
+  /** "api" lists referrers, with so many a page; "subject-only" only says so, and "list-only" only does so. */
+  readonly referrers?: 'none' | 'api' | 'subject-only' | 'list-only';
   readonly pageSize?: number;
+  /** A realm that begins with a slash is a path of the registry itself. */
   readonly bearer?: { readonly realm: string; readonly service: string };
+  readonly habits?: Habits;
+  /** What else this server answers: a token service on the registry's own host, for example. */
+  readonly besides?: Answer;
   readonly basic?: Readonly<Record<string, string>>;
   /** Location of an upload session; the default is relative. */
   readonly location?: (path: string, request: SeenRequest) => string;
@@ -76,8 +106,18 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
 export const sha256 = (bytes: Uint8Array): string =>
   `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
-const refuse = (response: ServerResponse, status: number, code: string, message = code): void =>
+/** Refuses with the error body of the distribution specification, "Error Codes". */
+export const refuse = (response: ServerResponse, status: number, code: string, message = code): void =>
   sendJson(response, status, { errors: [{ code, message }] });
+
+const writes = ({ method }: SeenRequest): boolean => method !== 'GET' && method !== 'HEAD';
+
+function challengeOf({ seen, name }: Asked, bearer: RegistryOptions['bearer']): string {
+  if (bearer === undefined) return 'Basic realm="test"';
+  const realm = bearer.realm.startsWith('/') ? `http://${seen.headers.host}${bearer.realm}` : bearer.realm;
+  const scope = `repository:${name}:${writes(seen) ? 'pull,push' : 'pull'}`;
+  return `Bearer realm="${realm}",service="${bearer.service}",scope="${scope}"`;
+}
 
 class Registry {
   readonly log: SeenRequest[] = [];
@@ -111,61 +151,71 @@ class Registry {
       await rule.answer(seen, response);
       if (response.headersSent || response.destroyed) return;
     }
-    this.#route(seen, response);
+    await this.#options.besides?.(seen, response);
+    if (!response.headersSent) this.#route(seen, response);
   }
 
   #route(seen: SeenRequest, response: ServerResponse): void {
-    const url = new URL(seen.path, 'http://registry');
-    const match = /^\/v2\/(.+)\/(manifests|blobs|referrers)\/(.*)$/.exec(url.pathname);
-    if (match === null) return refuse(response, 404, 'UNSUPPORTED');
-    const [, name = '', kind = '', reference = ''] = match;
-    if (!this.#allowed(seen, name)) return this.#challenge(response, name);
-    const contents = this.repository(name);
-    if (kind === 'manifests') return this.#manifest(contents, seen, response, reference);
+    const asked = this.#takeApart(seen);
+    if (asked === undefined) return refuse(response, 404, 'UNSUPPORTED');
+    const { contents, kind, reference, url, name } = asked;
+    const standing = this.#standing(seen, name, writes(seen) ? 'push' : 'pull');
+    if (standing !== 'allowed') return this.#turnAway(asked, response, standing);
+    this.#options.habits?.answer?.(asked, response);
+    if (response.headersSent || response.destroyed) return;
+    if (kind === 'manifests') return this.#manifest(asked, response);
     if (kind === 'referrers') return this.#referrers(contents, response, reference, url);
-    return this.#blob(contents, seen, response, reference, url);
+    return this.#blob(asked, response);
   }
 
-  #allowed(seen: SeenRequest, name: string): boolean {
+  /** An upload's address is the registry's own affair: it is known by the session that it ends with. */
+  #takeApart(seen: SeenRequest): Asked | undefined {
+    const url = new URL(seen.path, 'http://registry');
+    const session = url.pathname.split('/').at(-1) ?? '';
+    const uploading = [...this.#repositories].find(([, { uploads }]) => uploads.has(session));
+    const match = /^\/v2\/(.+)\/(manifests|blobs|referrers)\/(.*)$/.exec(url.pathname);
+    const name = uploading?.[0] ?? match?.[1];
+    if (name === undefined) return undefined;
+    const kind = (uploading === undefined ? match?.[2] : 'blobs') as Asked['kind'];
+    const reference = uploading === undefined ? (match?.[3] ?? '') : `uploads/${session}`;
+    return { seen, url, name, kind, reference, contents: this.repository(name) };
+  }
+
+  #standing(seen: SeenRequest, name: string, wanted: string): 'allowed' | 'unknown' | 'lacking' {
     const { basic, bearer } = this.#options;
     const [scheme = '', value = ''] = (seen.headers.authorization ?? '').split(' ');
-    if (basic !== undefined) {
+    if (basic !== undefined && scheme === 'Basic') {
       const [user = '', ...password] = Buffer.from(value, 'base64').toString().split(':');
-      return scheme === 'Basic' && basic[user] === password.join(':');
+      return basic[user] === password.join(':') ? 'allowed' : 'unknown';
     }
-    if (bearer === undefined) return true;
-    if (scheme !== 'Bearer' || this.revoked.has(value)) return false;
+    if (bearer === undefined) return basic === undefined ? 'allowed' : 'unknown';
+    if (scheme !== 'Bearer' || this.revoked.has(value)) return 'unknown';
     const { exp, access } = readClaims(value) as {
       exp: number;
       access: { name: string; actions: string[] }[];
     };
-    const wanted = seen.method === 'GET' || seen.method === 'HEAD' ? 'pull' : 'push';
-    return (
-      exp * 1000 > Date.now() && access.some(entry => entry.name === name && entry.actions.includes(wanted))
-    );
+    if (exp * 1000 <= Date.now()) return 'unknown';
+    const reaches = access.some(entry => entry.name === name && entry.actions.includes(wanted));
+    return reaches ? 'allowed' : 'lacking';
   }
 
-  #challenge(response: ServerResponse, name: string): void {
-    const { bearer } = this.#options;
-    const scope = `repository:${name}:pull`;
-    const challenge = bearer
-      ? `Bearer realm="${bearer.realm}",service="${bearer.service}",scope="${scope}"`
-      : 'Basic realm="test"';
-    response.setHeader('www-authenticate', challenge);
-    refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
+  #turnAway(asked: Asked, response: ServerResponse, standing: 'unknown' | 'lacking'): void {
+    const { bearer, habits } = this.#options;
+    response.setHeader('www-authenticate', habits?.challenge?.(asked) ?? challengeOf(asked, bearer));
+    if (standing === 'lacking') habits?.refuse?.(asked, response);
+    if (!response.headersSent) refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
   }
 
-  #manifest(contents: Contents, seen: SeenRequest, response: ServerResponse, reference: string): void {
+  #manifest(asked: Asked, response: ServerResponse): void {
+    const { contents, seen, reference } = asked;
     if (seen.method === 'PUT') return this.#putManifest(contents, seen, response, reference);
     const digest = contents.tags.get(reference) ?? reference;
     const found = contents.manifests.get(digest);
     if (found === undefined) return refuse(response, 404, 'MANIFEST_UNKNOWN');
     const { bytes, mediaType } = found;
-    response.writeHead(200, {
-      'content-type': mediaType,
-      'content-length': bytes.length,
-      'docker-content-digest': digest,
-    });
+    const usual = { 'content-type': mediaType, 'docker-content-digest': digest };
+    const headers = this.#options.habits?.manifestHeaders?.(usual, asked) ?? usual;
+    response.writeHead(200, { ...headers, 'content-length': bytes.length });
     response.end(seen.method === 'HEAD' ? undefined : bytes);
   }
 
@@ -182,10 +232,8 @@ class Registry {
     }
     contents.manifests.set(digest, { bytes: seen.body, mediaType: seen.headers['content-type'] ?? '' });
     if (reference !== digest) contents.tags.set(reference, digest);
-    const subject =
-      this.#options.referrers === undefined || this.#options.referrers === 'none'
-        ? undefined
-        : document.subject;
+    const { referrers = 'none' } = this.#options;
+    const subject = referrers === 'api' || referrers === 'subject-only' ? document.subject : undefined;
     response.writeHead(201, {
       'docker-content-digest': digest,
       ...(subject === undefined ? {} : { 'oci-subject': subject.digest }),
@@ -194,7 +242,9 @@ class Registry {
   }
 
   #referrers(contents: Contents, response: ServerResponse, subject: string, url: URL): void {
-    if (this.#options.referrers !== 'api') return refuse(response, 404, 'NOT_FOUND', 'page not found');
+    const { referrers } = this.#options;
+    if (referrers !== 'api' && referrers !== 'list-only')
+      return refuse(response, 404, 'NOT_FOUND', 'page not found');
     const all = [...contents.manifests].flatMap(([digest, { bytes, mediaType }]) => {
       const document = JSON.parse(bytes.toString());
       if (document.subject?.digest !== subject) return [];
@@ -211,7 +261,7 @@ class Registry {
     sendJson(response, 200, { schemaVersion: 2, mediaType, manifests }, { 'content-type': mediaType });
   }
 
-  #blob(contents: Contents, seen: SeenRequest, response: ServerResponse, reference: string, url: URL): void {
+  #blob({ contents, seen, reference, url }: Asked, response: ServerResponse): void {
     if (seen.method === 'POST') return this.#startUpload(contents, seen, response, url);
     if (seen.method === 'PUT') return this.#finishUpload(contents, seen, response, url);
     const bytes = contents.blobs.get(reference);
@@ -221,10 +271,28 @@ class Registry {
   }
 
   #startUpload(contents: Contents, seen: SeenRequest, response: ServerResponse, url: URL): void {
+    const mounted = this.#mountable(seen, url);
+    if (mounted !== undefined) {
+      const { digest, bytes } = mounted;
+      contents.blobs.set(digest, bytes);
+      response.writeHead(201, { location: url.pathname.replace('uploads/', digest) }).end();
+      return;
+    }
     const session = randomUUID();
     contents.uploads.add(session);
     const path = `${url.pathname}${session}`;
     response.writeHead(202, { location: this.#options.location?.(path, seen) ?? path }).end();
+  }
+
+  /** What cannot be mounted is uploaded (distribution-spec, "Mounting a blob from another repository"). */
+  #mountable(seen: SeenRequest, url: URL): { digest: string; bytes: Buffer } | undefined {
+    const [digest, from] = [url.searchParams.get('mount'), url.searchParams.get('from')];
+    if (digest === null || from === null || this.#standing(seen, from, 'pull') !== 'allowed')
+      return undefined;
+    const source = this.#repositories.get(from);
+    const bytes = source?.blobs.get(digest);
+    if (source === undefined || bytes === undefined) return undefined;
+    return (this.#options.habits?.mounts?.(source, digest) ?? true) ? { digest, bytes } : undefined;
   }
 
   /** A session ends with the blob: who asks again hears that it is unknown, as from the real ones. */

@@ -6,13 +6,15 @@ import { startArtifactService } from '../../lab/parts/artifact-service.ts';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import type { MergeInputs } from '../../src/inputs.ts';
 import { merge } from '../../src/modes/merge.ts';
-import { parsePlatform } from '../../src/oci/platform.ts';
-import { ArtifactStore } from '../../src/records/artifact-store.ts';
+import { formatPlatform, parsePlatform } from '../../src/oci/platform.ts';
+import { parseTagEntry, type TagEntry } from '../../src/oci/tags.ts';
 import { formatRecordName } from '../../src/records/name.ts';
-import { formatRecord } from '../../src/records/record.ts';
+import { openStore } from '../../src/records/open-store.ts';
+import { formatPlan, type PlanRecord } from '../../src/records/plan.ts';
+import { type BuildRecord, formatRecord } from '../../src/records/record.ts';
 import type { Runner } from '../../src/runner/actions.ts';
 import { opened, temporaryFolder } from './clients.ts';
-import { type ImageOptions, ORIGIN, pushImage, recordOf } from './images.ts';
+import { type ImageOptions, made, ORIGIN, pushImage, recordOf, TYPES } from './images.ts';
 import { type RegistryOptions, startRegistry } from './registry.ts';
 import { startSigstore } from './sigstore.ts';
 
@@ -39,6 +41,18 @@ function recordingRunner(): { runner: Runner; told: Told } {
     group: (_, work) => work(),
   };
   return { runner, told };
+}
+
+export const tagEntries = (...tags: string[]): TagEntry[] => tags.map(parseTagEntry);
+
+export interface BuildOptions {
+  readonly attempt?: number;
+  readonly matrixSize?: number;
+  readonly component?: string;
+  /** Into how many of the registries the image is pushed, from the first; all without it. */
+  readonly to?: number;
+  /** What the record says otherwise. */
+  readonly record?: Partial<Omit<BuildRecord, 'source'>>;
 }
 
 /** A workflow run with all services that its jobs use, each a program behind HTTP in this process. */
@@ -70,24 +84,45 @@ export async function startRun(...kinds: RegistryOptions[]) {
     for (const [name, value] of Object.entries(artifacts.jobEnvironment(ORIGIN.runId, job, attempt)))
       vi.stubEnv(name, value);
   };
-  const images = registries.map(({ host }) => `${host}/acme/app`);
+  const imagesOf = (component: string): string[] => registries.map(({ host }) => `${host}/acme/${component}`);
+  const images = imagesOf('app');
 
   /** A build job: pushes an image everywhere and leaves its record. */
-  const build = async (
-    platform: string,
-    options: ImageOptions & { attempt?: number; matrixSize?: number } = {},
-  ) => {
-    const { attempt = 1, matrixSize = 2 } = options;
-    const { os, architecture } = parsePlatform(platform);
-    const pushed = registries.map(registry =>
-      pushImage(registry.repository('acme/app'), { os, architecture, ...options }),
-    )[0];
+  const build = async (platform: string, options: ImageOptions & BuildOptions = {}) => {
+    const { attempt = 1, matrixSize = 2, component = 'app', to = registries.length } = options;
+    const pushed = registries
+      .slice(0, to)
+      .map(registry =>
+        pushImage(registry.repository(`acme/${component}`), { ...parsePlatform(platform), ...options }),
+      )[0];
     if (pushed === undefined) throw new Error('a run has at least one registry');
-    const record = recordOf(pushed.root, platform, { images, source: { runAttempt: attempt, matrixSize } });
-    asJob(`build ${platform}`, attempt);
-    const name = formatRecordName({ component: 'app', platform: parsePlatform(platform), attempt });
-    await (await ArtifactStore.open(1)).save(name, formatRecord(record));
+    const record = recordOf(pushed.root, formatPlatform(parsePlatform(platform)), {
+      component,
+      images: imagesOf(component).slice(0, to),
+      ...(pushed.attestation === undefined ? { attestations: [] } : {}),
+      ...options.record,
+      source: { runAttempt: attempt, matrixSize },
+    });
+    asJob(`build ${component} ${platform}`, attempt);
+    const name = formatRecordName({ component, platform: parsePlatform(platform), attempt });
+    await (await openStore({ env: process.env })).save(name, formatRecord(record));
     return pushed;
+  };
+
+  /** A plan job, as far as the merge sees it. */
+  const plan = async (components: PlanRecord['components'], attempt = 1): Promise<void> => {
+    asJob('plan', attempt);
+    const { source } = recordOf(made(TYPES.index, ''), 'linux/amd64', { source: { runAttempt: attempt } });
+    const { matrixSize: _, matrixIndex: __, ...rest } = source;
+    const record: PlanRecord = {
+      schemaVersion: 1,
+      components,
+      created: '2026-11-21T09:00:00.000Z',
+      version: null,
+      source: { ...rest, job: 'plan' },
+      manifold: '0.1.0',
+    };
+    await (await openStore({ env: process.env })).save(`manifold-plan.${attempt}`, formatPlan(record));
   };
 
   /** The merge job, as the runner would run it. */
@@ -100,6 +135,7 @@ export async function startRun(...kinds: RegistryOptions[]) {
     const { runner, told } = recordingRunner();
     const env = {
       ...issuer.jobEnvironment(),
+      ...artifacts.jobEnvironment(ORIGIN.runId, 'merge', attempt),
       DOCKER_CONFIG: path.join(folder, 'no-login'),
       GITHUB_REPOSITORY: ORIGIN.repository,
       GITHUB_SHA: ORIGIN.commit,
@@ -111,21 +147,35 @@ export async function startRun(...kinds: RegistryOptions[]) {
       mode: 'merge',
       retryBudget: 60,
       records: undefined,
+      githubToken: undefined,
+      insecureRegistries: new Set(),
+      components: [],
       platforms: undefined,
-      component: undefined,
-      tags: ['1.0', 'latest'],
+      allowMissing: [],
+      images: undefined,
+      tags: tagEntries('1.0', 'latest'),
+      metadata: undefined,
+      pushByDigestOnly: false,
+      annotations: [],
+      format: 'oci',
+      singlePlatform: 'index',
+      platformTagSuffix: undefined,
+      keepTags: undefined,
+      tagPolicy: 'newest',
+      immutableTags: [],
       sign: 'keyless',
       trustedRoot,
       signingConfig,
+      run: undefined,
     };
     await merge({ ...defaults, ...inputs }, runner, env);
     return told;
   };
 
   /** The tags that people set, without those that stand in for the referrers API. */
-  const tags = (position = 0): Record<string, string> => {
-    const all = [...(registries[position]?.repository('acme/app').tags ?? [])];
+  const tags = (position = 0, component = 'app'): Record<string, string> => {
+    const all = [...(registries[position]?.repository(`acme/${component}`).tags ?? [])];
     return Object.fromEntries(all.filter(([tag]) => !tag.startsWith('sha256-')));
   };
-  return { registries, artifacts, issuer, sigstore, images, build, merge: mergeAll, tags };
+  return { registries, artifacts, issuer, sigstore, images, imagesOf, build, plan, merge: mergeAll, tags };
 }

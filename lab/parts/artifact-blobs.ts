@@ -24,6 +24,7 @@ export async function answerBlob(
   request: IncomingMessage,
   response: ServerResponse,
   url: URL,
+  beforeDownload: (artifact: StoredArtifact) => Promise<void>,
 ): Promise<void> {
   const id = Number(BLOB_PATH.exec(url.pathname)?.[1]);
   const kind = request.method === 'PUT' ? 'upload' : 'download';
@@ -33,7 +34,10 @@ export async function answerBlob(
     return fail(response, 403, 'AuthenticationFailed', 'the signature is not one for this blob');
   }
   if (request.method === 'PUT') return upload(store, artifact, request, response, url);
-  if (request.method === 'GET' || request.method === 'HEAD') return download(artifact, request, response);
+  if (request.method === 'GET' || request.method === 'HEAD') {
+    await beforeDownload(artifact);
+    return download(artifact, request, response);
+  }
   return fail(response, 405, 'UnsupportedHttpVerb', `${request.method} is not for blobs`);
 }
 

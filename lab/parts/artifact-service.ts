@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerBlob, signedUrl } from './artifact-blobs.ts';
-import { answerRest } from './artifact-rest.ts';
+import { answerRest, type DescribedRun } from './artifact-rest.ts';
 import {
   ArtifactStore,
   type BackendIds,
@@ -38,6 +38,12 @@ export interface ArtifactService extends Endpoint {
   tamper(address: ArtifactAddress, bytes: Buffer): void;
   /** Chosen artifacts stay listed, but their URL is answered with 404 (actions/download-artifact#486). */
   withhold(chosen: (artifact: StoredArtifact) => boolean): void;
+  /** Ends an artifact's time: the results service lists it no more, the REST API as expired. */
+  expire(address: ArtifactAddress): void;
+  /** What the REST API says of a run from now on, beside what it says of every run. */
+  describeRun(run: string, description: DescribedRun): void;
+  /** Called before the bytes of an artifact are sent, which wait for it. */
+  onDownload(wait: (artifact: StoredArtifact) => Promise<void>): void;
   /** The attempt of "Re-run all jobs": it sees no artifact of earlier attempts. */
   startAfresh(run: string, attempt: number): void;
 }
@@ -65,16 +71,27 @@ export async function startArtifactService(): Promise<ArtifactService> {
       Object.assign(artifact, { bytes, size: bytes.byteLength, hash, finalized: true });
     },
     tamper: (address, bytes) => {
-      const found = store.all().filter(a => a.run === address.run && a.name === address.name);
-      const chosen = found.findLast(a => a.attempt === (address.attempt ?? a.attempt));
-      if (!chosen) throw new Error(`run ${address.run} has no artifact "${address.name}" to tamper with`);
-      chosen.bytes = bytes;
+      addressed(store, address).bytes = bytes;
+    },
+    expire: address => {
+      addressed(store, address).expired = true;
+    },
+    describeRun: (run, description) => service.runs.set(run, description),
+    onDownload: wait => {
+      service.beforeDownload = wait;
     },
     withhold: chosen => {
       service.withheld = chosen;
     },
     startAfresh: (run, attempt) => store.startAfresh(run, attempt),
   };
+}
+
+function addressed(store: ArtifactStore, { run, name, attempt }: ArtifactAddress): StoredArtifact {
+  const found = store.all().filter(a => a.run === run && a.name === name);
+  const chosen = found.findLast(a => a.attempt === (attempt ?? a.attempt));
+  if (!chosen) throw new Error(`run ${run} has no artifact "${name}"`);
+  return chosen;
 }
 
 /** A Twirp error: its code tells the HTTP status (twitchtv.github.io/twirp, "Errors"). */
@@ -100,6 +117,8 @@ type Message = Record<string, unknown>;
 class Service {
   readonly secret = randomUUID();
   readonly store = new ArtifactStore();
+  readonly runs = new Map<string, DescribedRun>();
+  beforeDownload: (artifact: StoredArtifact) => Promise<void> = async () => {};
   withheld: (artifact: StoredArtifact) => boolean = () => false;
 
   token(run: string, job: string, attempt: number): string {
@@ -111,8 +130,9 @@ class Service {
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = requestUrl(request);
-    if (url.pathname.startsWith('/blobs/')) return answerBlob(this.store, request, response, url);
-    if (answerRest(this.store, request, response, url, this.secret)) return;
+    if (url.pathname.startsWith('/blobs/'))
+      return answerBlob(this.store, request, response, url, this.beforeDownload);
+    if (answerRest(this.store, request, response, url, this.secret, this.runs)) return;
     const body = await readBody(request);
     try {
       const ids = this.#authenticate(request);

@@ -14,6 +14,8 @@ export interface StoredArtifact {
   readonly expiresAt: string | undefined;
   /** Whether FinalizeArtifact came; before that nobody sees it. */
   finalized: boolean;
+  /** Its time is over: the REST API lists it still, and its bytes are gone. */
+  expired: boolean;
   /** As the client stated them, whatever the bytes are. */
   size: number;
   hash: string | undefined;
@@ -69,6 +71,7 @@ export class ArtifactStore {
       ...details,
       createdAt: new Date().toISOString(),
       finalized: false,
+      expired: false,
       size: 0,
       hash: undefined,
       bytes: Buffer.alloc(0),
@@ -90,7 +93,7 @@ export class ArtifactStore {
   visibleTo(ids: { run: string; attempt: number }): StoredArtifact[] {
     const oldest = this.#oldest.get(runBackendId(ids.run, ids.attempt)) ?? 1;
     return this.all().filter(
-      a => a.finalized && a.run === ids.run && a.attempt <= ids.attempt && a.attempt >= oldest,
+      a => a.finalized && !a.expired && a.run === ids.run && a.attempt <= ids.attempt && a.attempt >= oldest,
     );
   }
 

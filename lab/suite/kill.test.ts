@@ -4,7 +4,7 @@ import { type FaultProxy, startFaultProxy } from '../parts/fault-proxy.ts';
 import { seededRandom } from '../parts/random.ts';
 import { buildBoth, merge, newRelease, type Release, startMerge } from '../pipeline.ts';
 import { publishEarlier } from '../synthetic-release.ts';
-import { type MergeJson, manifestsOf, Oracles } from './oracles.ts';
+import { manifestsOf, mergeJson, Oracles } from './oracles.ts';
 
 // SIGKILL in the middle: whatever had been done, the tag either points at the earlier image, or at a complete, signed one.
 
@@ -82,7 +82,7 @@ test(`killed at ${MOMENTS} random requests (MANIFOLD_SEED=${seed}), no tag point
     const again = await merge(release);
     expect(again.exitCode, `${at}: ${again.log}`).toBe(0);
     expect(await oracles.digestOf(reference)).toBe(again.outputs.digest);
-    const json = JSON.parse(again.outputs.json ?? '') as MergeJson;
+    const json = mergeJson(again.outputs);
     await Promise.all(manifestsOf(json).map(digest => oracles.verify(`${release.images[0]}@${digest}`)));
   }
 });

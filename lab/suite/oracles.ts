@@ -48,7 +48,6 @@ export class Oracles {
   async readIndex(registry: Registry, reference: string): Promise<Record<string, string>> {
     const plain = registry.ca === undefined;
     const tls = plain ? 'tls=disabled' : `regcert=${registry.ca}`;
-    const authfile = join(this.#env.DOCKER_CONFIG as string, 'config.json');
     const [crane, regctl, skopeo, imagetools] = await Promise.all([
       check(toolPath('crane'), ['manifest', reference], { env: this.#env }),
       check(
@@ -56,16 +55,77 @@ export class Oracles {
         ['--host', `reg=${registry.host},${tls}`, 'manifest', 'get', '--format', 'raw-body', reference],
         { env: this.#env },
       ),
-      check(
-        'skopeo',
-        ['inspect', '--raw', `--tls-verify=${!plain}`, '--authfile', authfile, `docker://${reference}`],
-        {
-          env: this.#env,
-        },
-      ),
+      check('skopeo', ['inspect', '--raw', ...this.#skopeo(registry), `docker://${reference}`], {
+        env: this.#env,
+      }),
       check(toolPath('buildx'), ['imagetools', 'inspect', '--raw', reference], { env: this.#env }),
     ]);
     return { crane, regctl, skopeo, imagetools };
+  }
+
+  /** The digest of the child that crane and regctl take for a platform; undefined where they find none. */
+  async childFor(reference: string, platform: string, osVersion?: string): Promise<Record<string, unknown>> {
+    const [crane, regctl] = await Promise.all([
+      this.#digest('crane', ['digest', '--platform', joined(platform, ':', osVersion), reference]),
+      this.#digest('regctl', [
+        'image',
+        'digest',
+        '--platform',
+        joined(platform, ',osver=', osVersion),
+        reference,
+      ]),
+    ]);
+    return { crane, regctl };
+  }
+
+  async #digest(tool: 'crane' | 'regctl', args: readonly string[]): Promise<string | undefined> {
+    const { status, stdout, stderr } = await run(toolPath(tool), args, { env: this.#env });
+    if (status === 0) return stdout.trim();
+    if (/no child with platform|platform not found/.test(stderr)) return undefined;
+    throw new Error(`${tool} ${args.join(' ')}: ${stderr}`);
+  }
+
+  /** The platform in the config of the image that skopeo takes for this one. */
+  async configFor(registry: Registry, reference: string, platform: string): Promise<string> {
+    const [os = '', architecture = '', variant] = platform.split('/');
+    const wanted = ['--override-os', os, '--override-arch', architecture];
+    if (variant !== undefined) wanted.push('--override-variant', variant);
+    const args = ['inspect', '--config', ...wanted, ...this.#skopeo(registry), `docker://${reference}`];
+    const config = JSON.parse(await check('skopeo', args, { env: this.#env })) as Record<string, string>;
+    return [config.os, config.architecture, config.variant].filter(part => part !== undefined).join('/');
+  }
+
+  /** The annotations of an index as two programs have parsed them. */
+  async annotations(reference: string): Promise<Record<string, Record<string, string>>> {
+    const [regctl, imagetools] = await Promise.all([
+      check(toolPath('regctl'), ['manifest', 'get', '--format', '{{json .GetAnnotations}}', reference], {
+        env: this.#env,
+      }),
+      check(
+        toolPath('buildx'),
+        ['imagetools', 'inspect', '--format', '{{json .Manifest.Annotations}}', reference],
+        { env: this.#env },
+      ),
+    ]);
+    return { regctl: JSON.parse(regctl), imagetools: JSON.parse(imagetools) };
+  }
+
+  /** What skopeo must be told of a registry: it reads none of the lab's settings by itself. */
+  #skopeo({ ca }: Registry): string[] {
+    const authfile = join(this.#env.DOCKER_CONFIG as string, 'config.json');
+    return [`--tls-verify=${ca !== undefined}`, '--authfile', authfile];
+  }
+
+  /** Makes an index by buildx, from builds of one image, as its documentation has it done. */
+  async createIndex(image: string, tag: string, digests: readonly string[], args: readonly string[] = []) {
+    const sources = digests.map(digest => `${image}@${digest}`);
+    return run(
+      toolPath('buildx'),
+      ['imagetools', 'create', ...args, '--tag', `${image}:${tag}`, ...sources],
+      {
+        env: this.#env,
+      },
+    );
   }
 
   /** Whether cosign accepts the signature of one manifest by the lab's identity; throws with what it says if not. */
@@ -110,17 +170,31 @@ export class Oracles {
   }
 }
 
+/** crane and regctl write a version of Windows behind a platform, each in its way. */
+function joined(platform: string, separator: string, osVersion: string | undefined): string {
+  return osVersion === undefined ? platform : `${platform}${separator}${osVersion}`;
+}
+
 /** Whom the lab's certificates name: the workflow of the token that the issuer gives. */
 export const IDENTITY = 'https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main';
 
-/** What the merge says of itself in its output `json`. */
+/** What the merge says in its output `json` of one component. */
 export interface MergeJson {
-  readonly component: string;
   readonly digest: string;
   readonly images: readonly string[];
   readonly tags: readonly string[];
   readonly platforms: readonly { platform: string; digest: string; attestations: readonly string[] }[];
   readonly signed: { name: string; issuer: string; manifests: number; attached: number } | null;
+}
+
+/** What the output `json` says of a component; of the only one without its name. */
+export function mergeJson(outputs: Readonly<Record<string, string>>, component?: string): MergeJson {
+  const { components } = JSON.parse(outputs.json ?? '') as { components: Record<string, MergeJson> };
+  const names = Object.keys(components);
+  const name = component ?? (names.length === 1 ? names[0] : undefined);
+  const found = name === undefined ? undefined : components[name];
+  if (found === undefined) throw new Error(`the merge tells of ${names.join(', ')}, not of ${component}`);
+  return found;
 }
 
 /** The digests of everything in a published image, the index last. */

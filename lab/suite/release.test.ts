@@ -4,9 +4,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { prepareContext } from '../images/context.ts';
 import { type Lab, startLab } from '../lab.ts';
 import { startGitServer } from '../parts/git-server.ts';
-import { build, buildBoth, merge, newRelease, type Release } from '../pipeline.ts';
+import { build, buildBoth, merge, newRelease, type Release, TOKEN } from '../pipeline.ts';
 import type { RunResult } from '../runner.ts';
-import { type MergeJson, manifestsOf, Oracles } from './oracles.ts';
+import { type MergeJson, manifestsOf, mergeJson, Oracles } from './oracles.ts';
 
 let lab: Lab;
 let oracles: Oracles;
@@ -29,7 +29,7 @@ beforeAll(async () => {
   await buildBoth(release);
   merged = await merge(release, { with: { tags: '1.2.3, latest', platforms: 'linux/arm64,linux/amd64' } });
   expect(merged.exitCode, merged.log).toBe(0);
-  json = JSON.parse(merged.outputs.json ?? '') as MergeJson;
+  json = mergeJson(merged.outputs);
 });
 
 afterAll(() => lab?.close());
@@ -68,7 +68,7 @@ test('crane validates the whole index where BuildKit shapes attestations as imag
   const { exitCode, log, outputs } = await merge(shaped);
   expect(exitCode, log).toBe(0);
   await oracles.validate(`${shaped.images[0]}:1.2.3`);
-  for (const digest of manifestsOf(JSON.parse(outputs.json ?? '') as MergeJson)) {
+  for (const digest of manifestsOf(mergeJson(outputs))) {
     await oracles.verify(`${shaped.images[0]}@${digest}`);
   }
 });
@@ -124,7 +124,7 @@ test('what build-push-action takes reaches the image: file, target, arguments, l
 
 test('without "context" BuildKit fetches the commit of the run, also from a private repository', async () => {
   const repository = await startGitServer(await lab.folder('git'), {
-    token: 'lab-token',
+    token: TOKEN,
     files: await prepareContext('hello', await lab.folder('source')),
   });
   try {
@@ -142,7 +142,7 @@ test('without "context" BuildKit fetches the commit of the run, also from a priv
     expect(built.exitCode, built.log).toBe(0);
     expect(repository.served).toBeGreaterThan(0);
     for (const text of [built.rawLog, built.summary, ...Object.values(built.outputs)]) {
-      expect(text).not.toContain('lab-token');
+      expect(text).not.toContain(TOKEN);
     }
   } finally {
     await repository.close();
@@ -183,7 +183,7 @@ test('a second merge of the same records changes nothing and signs nothing', asy
   const again = await merge(release, { with: { tags: '1.2.3, latest' } });
   expect(again.exitCode, again.log).toBe(0);
   expect(again.outputs.digest).toBe(merged.outputs.digest);
-  expect((JSON.parse(again.outputs.json ?? '') as MergeJson).signed?.attached).toBe(0);
+  expect(mergeJson(again.outputs).signed?.attached).toBe(0);
   expect(json.signed?.attached).toBe(5 * release.images.length);
 });
 

@@ -7,6 +7,7 @@ import { Build } from '@docker/actions-toolkit/lib/buildx/build.js';
 import { Buildx } from '@docker/actions-toolkit/lib/buildx/buildx.js';
 import { Util } from '@docker/actions-toolkit/lib/util.js';
 import { type ErrorCode, ManifoldError, oneLine } from '../errors.ts';
+import { withCacheScope } from './cache.ts';
 import { type BuildOptions, buildArguments } from './command.ts';
 import { type BuildMetadata, readMetadata } from './metadata.ts';
 
@@ -21,6 +22,7 @@ export interface Built {
 /** What to build; lists are still the text that a person wrote, split here as docker/build-push-action splits them. */
 export interface BuildRequest
   extends Pick<BuildOptions, 'platform' | 'images' | 'builder' | 'file' | 'target'> {
+  readonly component: string;
   /** Undefined: the repository at the commit of the run. */
   readonly context: string | undefined;
   readonly buildArgs: string;
@@ -48,13 +50,14 @@ export async function runBuild(
     const gitContext = request.context === undefined ? await new Build({ buildx }).gitContext() : undefined;
     const token = gitContext === undefined ? undefined : request.githubToken;
     const attestations = provenanceOf(request.provenance, env);
+    const scoped = (entry: string) => withCacheScope(entry, request.component, request.platform);
     const args = buildArguments({
       ...request,
       context: request.context ?? gitContext ?? '.',
       buildArgs: splitLines(request.buildArgs),
       labels: splitLines(request.labels),
-      cacheFrom: splitLines(request.cacheFrom),
-      cacheTo: splitLines(request.cacheTo),
+      cacheFrom: splitLines(request.cacheFrom).map(scoped),
+      cacheTo: splitLines(request.cacheTo).map(scoped),
       attestations,
       secretVariables:
         token === undefined ? {} : { [`GIT_AUTH_TOKEN.${new URL(github.serverUrl).host}`]: GIT_TOKEN },

@@ -20,6 +20,17 @@ export function passingFault(code: 'ECONNRESET' | 'ETIMEDOUT', message: string):
   return Object.assign(new Error(message), { code });
 }
 
+/** The same fault, with the place where it happened. */
+export function faultAt(where: string, fault: unknown): Error {
+  const code = codeOf(innermost(fault));
+  const error = new Error(`${where}: ${reasonOf(fault)}`, { cause: fault });
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+export function hasCode(fault: unknown): boolean {
+  return codeOf(innermost(fault)) !== undefined;
+}
+
 /** Tells whether a request that ended without an answer is worth another try. */
 export function mayPass(fault: unknown): boolean {
   const code = codeOf(innermost(fault));

@@ -4,12 +4,15 @@ export interface RetryPolicy {
   readonly budget: number;
   /** The first wait is at most this, each later one at most twice as long as the one before. */
   readonly base: number;
-  /** No wait that we choose is longer; a server's `Retry-After` may be, within the budget. */
+  /** No wait that we choose is longer; a server's `Retry-After` may be. */
   readonly longest: number;
 }
 
 /** Registries show within seconds what they took: what is not there after this is not coming. Milliseconds. */
 export const LAG_BUDGET = 30_000;
+
+/** What a server may ask for: some say an hour, and are there again after a minute. Milliseconds. */
+const LONGEST_RETRY_AFTER = 60_000;
 
 export const DEFAULT_RETRY: RetryPolicy = { budget: 120_000, base: 250, longest: 15_000 };
 
@@ -38,9 +41,14 @@ export function isRateLimit(outcome: Outcome): boolean {
   return outcome.retryAfter !== undefined || RATE_LIMIT_TEXT.test(outcome.text ?? '');
 }
 
+/** A host that would do better with fewer requests at a time: a rate limit, or 503 that says when to come back. */
+export function asksForLess(outcome: Outcome): boolean {
+  return isRateLimit(outcome) || (outcome.status === 503 && outcome.retryAfter !== undefined);
+}
+
 /**
  * The wait before the next try in milliseconds, or undefined when the budget ends before it: full jitter over an
- * exponential back-off, and never less than the server asked for (RFC 9110, section 10.2.3).
+ * exponential back-off, and never less than the server asked for (RFC 9110, section 10.2.3), which counts up to a minute.
  * @param failures how many tries have failed so far, from 1
  * @param elapsed milliseconds since the first try began
  */
@@ -52,7 +60,8 @@ export function nextDelay(
   random: () => number = Math.random,
 ): number | undefined {
   const ceiling = Math.min(policy.longest, policy.base * 2 ** (failures - 1));
-  const wait = Math.max(random() * ceiling, parseRetryAfter(retryAfter, Date.now()) ?? 0);
+  const asked = Math.min(parseRetryAfter(retryAfter, Date.now()) ?? 0, LONGEST_RETRY_AFTER);
+  const wait = Math.max(random() * ceiling, asked);
   return elapsed + wait > policy.budget ? undefined : wait;
 }
 

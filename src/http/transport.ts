@@ -1,205 +1,174 @@
-import http from 'node:http';
-import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import tls from 'node:tls';
 import { ManifoldError } from '../errors.ts';
-import { mayPass, passingFault, reasonOf, unreachable } from './faults.ts';
-import {
-  DEFAULT_RETRY,
-  isTransient,
-  LAG_BUDGET,
-  nextDelay,
-  type Outcome,
-  type RetryPolicy,
-} from './retry.ts';
+import { beginning, collect } from './answer-body.ts';
+import { faultAt, mayPass, reasonOf, unreachable } from './faults.ts';
+import { type Answer, isFinal, outcomeOf, policyFor, type Tried } from './judgement.ts';
+import { describe, type HttpRequest, type HttpResponse, type HttpStream, isStream } from './message.ts';
+import { DEFAULT_RETRY, nextDelay, type RetryPolicy } from './retry.ts';
+import { Sender } from './sender.ts';
+import { SourceFailure } from './upload.ts';
 import { followUrl } from './url.ts';
 
-export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  readonly url: URL;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
-  /** A longer body is cut off and is an error. Default 4 MiB, what registries allow a manifest to be. */
-  readonly maxBytes?: number;
-  /** Certificates (PEM) to trust for this host besides the system's. */
-  readonly ca?: string;
-  /** Answers that are tried again besides those that always are: 404 just after our own push. */
-  readonly alsoTransient?: (response: HttpResponse) => boolean;
-}
-
-export interface HttpResponse {
-  readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly body: Buffer;
-  /** Where the answer came from, after redirects. */
-  readonly url: URL;
-}
+export {
+  type BodySource,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpStream,
+  isStream,
+} from './message.ts';
 
 export interface TransportOptions {
   readonly retry?: RetryPolicy;
   /** Milliseconds without a byte from the server until a try is given up. */
   readonly idleTimeout?: number;
   readonly userAgent?: string;
+  /** How many requests a host gets at a time, until it asks for less. Default 24, at least 2. */
+  readonly socketsPerHost?: number;
+  /** Where the proxies are named (`HTTPS_PROXY`, …); without it, none is used. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Told of each try that failed and will be repeated, one sentence. */
   readonly onRetry?: (message: string) => void;
+  /** Told of a proxy's password before it is used, so that the log masks it. */
+  readonly onSecret?: (secret: string) => void;
 }
 
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Of the page that comes with a failure, messages show the beginning. Bytes. */
+const MAX_FAILURE_BYTES = 64 * 1024;
 const MAX_REDIRECTS = 5;
-const SOCKETS_PER_HOST = 24;
-/** Milliseconds for one try from its beginning to the last byte, however busily the bytes drip. */
-const LONGEST_TRY = 300_000;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+/** What a caller takes of an answer that has begun. */
+interface Taking<A extends Answer> {
+  /** A good answer is read in the caller's own time. */
+  readonly isStreamed: boolean;
+  readonly take: (begun: HttpStream) => Promise<A>;
+}
+
+const WHOLE: Taking<HttpResponse> = { isStreamed: false, take: wholly };
+const STREAM: Taking<Answer> = {
+  isStreamed: true,
+  take: async begun => (isStream(begun) ? begun : wholly(begun)),
+};
 
 /** HTTP with retries, time-outs, bounded bodies and redirects that take no credentials along. */
 export class Transport {
   readonly #retry: RetryPolicy;
-  readonly #idleTimeout: number;
-  readonly #userAgent: string;
   readonly #onRetry: (message: string) => void;
-  readonly #agents = new Map<string, http.Agent>();
   readonly #closed = new AbortController();
+  readonly #sender: Sender;
 
   constructor(options: TransportOptions = {}) {
     this.#retry = options.retry ?? DEFAULT_RETRY;
-    this.#idleTimeout = options.idleTimeout ?? 30_000;
-    this.#userAgent = options.userAgent ?? 'manifold';
     this.#onRetry = options.onRetry ?? (() => {});
+    this.#sender = new Sender({
+      env: options.env ?? {},
+      idleTimeout: options.idleTimeout ?? 30_000,
+      userAgent: options.userAgent ?? 'manifold',
+      socketsPerHost: options.socketsPerHost ?? 24,
+      onSecret: options.onSecret ?? (() => {}),
+      signal: this.#closed.signal,
+    });
   }
 
   /**
    * Sends a request until it is answered by something that will not change, or the budget is used up. Any status is an
    * answer; the caller judges it.
-   * @throws ManifoldError `service-unreachable` when no answer came within the budget
+   * @throws ManifoldError `service-unreachable` when no answer came within the budget; and whatever a `BodySource` threw
+   *   that will not pass
    */
-  async request(request: HttpRequest): Promise<HttpResponse> {
+  request(request: HttpRequest): Promise<HttpResponse> {
+    return this.#persist({ maxBytes: MAX_BYTES, ...request }, WHOLE);
+  }
+
+  /**
+   * The same, until a good answer (status below 300) has begun, whose body comes as a stream. Any other answer comes as
+   * a whole. The body is not tried again: what breaks off is begun anew by the caller, who knows how much has arrived.
+   * It has no time limit as a whole, as a layer of gigabytes takes many minutes over a slow line: while bytes come, it
+   * goes on; what hangs, the idle time-out ends.
+   */
+  open(request: HttpRequest): Promise<Answer> {
+    return this.#persist(request, STREAM);
+  }
+
+  /**
+   * Ends everything: what is under way or waits for its next try fails, streams end in an error, and nothing is sent any
+   * more. A step that has failed must not go on pushing behind its error.
+   */
+  close(): void {
+    this.#closed.abort();
+    this.#sender.close();
+  }
+
+  async #persist<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<A> {
     const start = performance.now();
-    for (let failures = 1; ; failures++) {
-      let response: HttpResponse | undefined;
-      let fault: unknown;
-      try {
-        response = await this.#follow(request);
-        if (!isPassing(request, response)) return response;
-      } catch (error) {
-        if (error instanceof ManifoldError || this.#closed.signal.aborted) throw error;
-        if (!mayPass(error))
-          throw unreachable(describe(request), request.url.host, error, failures, performance.now() - start);
-        fault = error;
-      }
-      const retryAfter = response?.headers['retry-after'];
-      const delay = nextDelay(
-        this.#policyFor(request, response),
-        failures,
-        performance.now() - start,
-        retryAfter,
-      );
+    for (let tries = 1; ; tries++) {
+      const tried = await this.#try(request, taking);
+      const { answer, fault } = tried;
+      const elapsed = performance.now() - start;
+      const policy = policyFor(request, tried, this.#retry);
+      const delay = isFinal(request, tried)
+        ? undefined
+        : nextDelay(policy, tries, elapsed, answer?.headers['retry-after']);
       if (delay === undefined) {
-        if (response !== undefined) return response;
-        throw unreachable(describe(request), request.url.host, fault, failures, performance.now() - start);
+        if (answer !== undefined) return answer;
+        throw unreachable(describe(request), request.url.host, fault, tries, elapsed);
       }
-      const what = response === undefined ? reasonOf(fault) : `status ${response.status}`;
-      this.#onRetry(`${describe(request)}: ${what}; trying again in ${(delay / 1000).toFixed(1)} s`);
+      const why = answer === undefined ? reasonOf(fault) : `status ${answer.status}`;
+      this.#onRetry(`${describe(request)}: ${why}; trying again in ${(delay / 1000).toFixed(1)} s`);
       await sleep(delay, undefined, { signal: this.#closed.signal });
     }
   }
 
-  /**
-   * Ends everything: what is under way or waits for its next try fails, and nothing is sent any more. A step that has
-   * failed must not go on pushing behind its error.
-   */
-  close(): void {
-    this.#closed.abort();
-    for (const agent of this.#agents.values()) agent.destroy();
-    this.#agents.clear();
+  /** One try. What it throws would come again, or nobody wants to see. */
+  async #try<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<Tried<A>> {
+    try {
+      return { answer: await this.#follow(request, taking) };
+    } catch (fault) {
+      const isOfSource = fault instanceof SourceFailure;
+      const error = isOfSource ? fault.cause : fault;
+      if (error instanceof ManifoldError || this.#closed.signal.aborted) throw error;
+      if (isOfSource && !mayPass(error)) throw error;
+      return { fault: isOfSource ? faultAt('the source of the body', error) : error };
+    }
   }
 
-  /** What only this request takes for passing is waited for a shorter time: it may as well be for good. */
-  #policyFor(request: HttpRequest, response: HttpResponse | undefined): RetryPolicy {
-    const lags =
-      response !== undefined && !isTransient(outcomeOf(response)) && request.alsoTransient?.(response);
-    return lags ? { ...this.#retry, budget: Math.min(this.#retry.budget, LAG_BUDGET) } : this.#retry;
-  }
-
-  async #follow(request: HttpRequest): Promise<HttpResponse> {
+  async #follow<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<A> {
     let current = request;
     for (let hops = 0; ; hops++) {
-      const response = await this.#once(current);
-      const location = response.headers.location;
-      const follows =
-        REDIRECTS.has(response.status) && (request.method === 'GET' || request.method === 'HEAD');
-      if (!follows || location === undefined) return response;
+      const { begun, lease } = await this.#sender.send(current, taking.isStreamed);
+      const { location } = begun.headers;
+      const next = location === undefined ? undefined : nextOf(current, begun.status, location);
+      if (next === undefined) {
+        const answer = await taking.take(begun);
+        lease.learn(outcomeOf(answer));
+        return answer;
+      }
+      // Read, so that the connection can be used again.
+      await beginning(begun.body, MAX_FAILURE_BYTES);
       if (hops === MAX_REDIRECTS) {
         throw new ManifoldError(
           'registry-refused',
           `${describe(request)} is redirected more than ${MAX_REDIRECTS} times.`,
         );
       }
-      current = redirected(current, followUrl(location, current.url));
+      current = next;
     }
-  }
-
-  #once(request: HttpRequest): Promise<HttpResponse> {
-    const { url, method, body, maxBytes = MAX_BYTES } = request;
-    const headers: Record<string, string | number> = { 'user-agent': this.#userAgent, ...request.headers };
-    if (body !== undefined || method === 'POST' || method === 'PUT' || method === 'PATCH') {
-      headers['content-length'] = body?.byteLength ?? 0;
-    }
-    const send = url.protocol === 'https:' ? https.request : http.request;
-    return new Promise((resolve, reject) => {
-      const { signal } = this.#closed;
-      // As an option it holds for connecting too; set later, it would begin only with the connection.
-      const timeout = this.#idleTimeout;
-      const options = { method, headers, agent: this.#agent(url, request.ca), signal, timeout };
-      const outgoing = send(url, options, incoming => {
-        // The page that comes with a failure is no part of what was asked for, and often longer.
-        const limit = (incoming.statusCode ?? 0) < 300 ? maxBytes : Math.max(maxBytes, MAX_BYTES);
-        collect(incoming, limit, method).then(
-          data => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: data, url }),
-          error => {
-            outgoing.destroy();
-            reject(error);
-          },
-        );
-      });
-      const deadline = setTimeout(() => {
-        outgoing.destroy(
-          passingFault('ETIMEDOUT', `the answer was not complete after ${LONGEST_TRY / 1000} s`),
-        );
-      }, LONGEST_TRY);
-      outgoing.on('close', () => clearTimeout(deadline));
-      outgoing.on('timeout', () => {
-        outgoing.destroy(passingFault('ETIMEDOUT', `no byte came for ${this.#idleTimeout / 1000} s`));
-      });
-      outgoing.on('error', reject);
-      outgoing.end(body);
-    });
-  }
-
-  #agent(url: URL, ca: string | undefined): http.Agent {
-    const key = `${url.origin} ${ca ?? ''}`;
-    let agent = this.#agents.get(key);
-    if (agent === undefined) {
-      const options = { keepAlive: true, maxSockets: SOCKETS_PER_HOST };
-      agent =
-        url.protocol === 'https:'
-          ? new https.Agent({ ...options, ...trusting(ca) })
-          : new http.Agent(options);
-      this.#agents.set(key, agent);
-    }
-    return agent;
   }
 }
 
-function isPassing(request: HttpRequest, response: HttpResponse): boolean {
-  return isTransient(outcomeOf(response)) || request.alsoTransient?.(response) === true;
+/** The whole answer; of a failure's page, only as much as messages show. */
+async function wholly(begun: HttpStream): Promise<HttpResponse> {
+  const { body, ...head } = begun;
+  return { ...head, body: isStream(begun) ? await collect(body) : await beginning(body, MAX_FAILURE_BYTES) };
 }
 
-function outcomeOf(response: HttpResponse): Outcome {
-  return {
-    status: response.status,
-    retryAfter: response.headers['retry-after'],
-    text: response.status === 403 ? response.body.toString('utf8', 0, 2000) : '',
-  };
+/** Where an answer leads; undefined when it is the answer itself. */
+function nextOf(request: HttpRequest, status: number, location: string): HttpRequest | undefined {
+  if (!REDIRECTS.has(status) || (request.method !== 'GET' && request.method !== 'HEAD')) return undefined;
+  const url = followUrl(location, request.url);
+  if (request.staysAtOrigin === true && url.origin !== request.url.origin) return undefined;
+  return redirected(request, url);
 }
 
 /** Credentials belong to the origin that asked for them: they do not travel to another one (RFC 9110, 15.4). */
@@ -210,35 +179,4 @@ function redirected(request: HttpRequest, url: URL): HttpRequest {
   );
   const { ca: _, ...rest } = request;
   return { ...rest, url, headers: Object.fromEntries(headers) };
-}
-
-async function collect(incoming: http.IncomingMessage, maxBytes: number, method: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
-    length += chunk.byteLength;
-    if (length > maxBytes) {
-      throw new ManifoldError(
-        'invalid-document',
-        `The answer of ${incoming.socket.remoteAddress} is longer than ${maxBytes} bytes.`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  // A connection that ends early must not pass for a short body.
-  if (!incoming.complete) throw passingFault('ECONNRESET', 'the answer was cut off');
-  const declared = incoming.headers['content-length'];
-  if (method !== 'HEAD' && declared !== undefined && Number(declared) !== length)
-    throw passingFault('ECONNRESET', 'the answer was cut off');
-  return Buffer.concat(chunks);
-}
-
-function trusting(ca: string | undefined): https.AgentOptions {
-  // "default" is what Node trusts without us, NODE_EXTRA_CA_CERTS included.
-  return ca === undefined ? {} : { ca: [...tls.getCACertificates('default'), ca] };
-}
-
-/** Method, host and path. Never the query, which may hold a signature. */
-function describe(request: HttpRequest): string {
-  return `${request.method} ${request.url.origin}${request.url.pathname}`;
 }

@@ -12,10 +12,9 @@ export function baseUrl(url: URL): URL {
 export function followUrl(target: string, base: URL): URL {
   const url = URL.parse(target, base.href);
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    throw new ManifoldError(
-      'registry-refused',
-      `${base.host} refers to "${oneLine(target)}", which is no address.`,
-    );
+    // Without the query, which may hold a signature.
+    const shown = oneLine(target.split('?')[0] ?? '');
+    throw new ManifoldError('registry-refused', `${base.host} refers to "${shown}", which is no address.`);
   }
   if (base.protocol === 'https:' && url.protocol === 'http:') {
     throw new ManifoldError(

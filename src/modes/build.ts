@@ -11,7 +11,7 @@ import { formatRecordName } from '../records/name.ts';
 import { openStore } from '../records/open-store.ts';
 import { type BuildRecord, formatRecord } from '../records/record.ts';
 import { Registries } from '../registry/client.ts';
-import { type BuiltImage, readBuiltImage } from '../registry/image.ts';
+import { type BuiltImage, readBuiltImage, requirePlatform } from '../registry/image.ts';
 import { buildSummary } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
@@ -23,7 +23,14 @@ export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.Pro
   const platform = formatPlatform(inputs.platform);
   const started = new Date();
   // A record that nobody could keep is found before the build, not after it.
-  const store = await openStore({ folder: inputs.records, retentionDays: inputs.retentionDays });
+  const store = await openStore({
+    folder: inputs.records,
+    retentionDays: inputs.retentionDays,
+    env,
+    retry: { ...DEFAULT_RETRY, budget: inputs.retryBudget },
+    onRetry: runner.info,
+    onSecret: runner.mask,
+  });
   const { buildx, version, node } = await runner.group('Builder', () =>
     checkBuildx(inputs.builder, inputs.platform),
   );
@@ -59,13 +66,16 @@ async function readBack(
   env: NodeJS.ProcessEnv,
 ): Promise<BuiltImage> {
   const retry = { ...DEFAULT_RETRY, budget: inputs.retryBudget };
-  const transport = new Transport({ retry, userAgent: `manifold/${VERSION}`, onRetry: runner.info });
-  const registries = new Registries({ env, transport, onSecret: runner.mask });
+  const said = { onRetry: runner.info, onSecret: runner.mask };
+  const transport = new Transport({ env, retry, userAgent: `manifold/${VERSION}`, ...said });
+  const insecure = inputs.insecureRegistries;
+  const registries = new Registries({ env, transport, onSecret: runner.mask, insecure });
   const pushed = { justPushed: true };
   const readFrom = async (name: Repository): Promise<BuiltImage> => {
     const repository = registries.repository(name);
-    const found = await readBuiltImage(repository, built.metadata.digest, inputs.platform, pushed);
+    const found = await readBuiltImage(repository, built.metadata.digest, pushed);
     const { image, predicateTypes } = found;
+    requirePlatform(`${repository.name}@${image.image.digest}`, inputs.platform, image.platform);
     if (built.provenance && !predicateTypes.some(type => type.startsWith('https://slsa.dev/provenance/'))) {
       throw missingProvenance(repository.name);
     }
@@ -108,6 +118,7 @@ function makeRecord(
     digest: content.digest,
     mediaType: content.mediaType,
     size: content.bytes.byteLength,
+    content: Buffer.from(content.bytes).toString('utf8'),
     attestations: [...predicateTypes],
     source: {
       repository,

@@ -2,7 +2,6 @@ import { ManifoldError, oneLine } from '../errors.ts';
 import {
   type Descriptor,
   type ImageConfig,
-  isManifestType,
   type ManifestContent,
   MEDIA_TYPE,
   manifestContent,
@@ -10,8 +9,9 @@ import {
 import { comparePlatforms, formatPlatform, normalisePlatform, type Platform } from './platform.ts';
 
 /** BuildKit's annotations on the descriptor of an attestation manifest (docs/attestations/attestation-storage.md). */
-const REFERENCE_TYPE = 'vnd.docker.reference.type';
-export const REFERENCE_DIGEST = 'vnd.docker.reference.digest';
+const REFERENCE = 'vnd.docker.reference.';
+const REFERENCE_TYPE = `${REFERENCE}type`;
+export const REFERENCE_DIGEST = `${REFERENCE}digest`;
 
 /** One platform of an image: its manifest, what its config says of itself, and the attestations about it. */
 export interface PlatformImage {
@@ -21,30 +21,61 @@ export interface PlatformImage {
   readonly attestations: readonly Descriptor[];
 }
 
+/** The two kinds of document that list images by platform: an OCI image index, and a Docker manifest list. */
+export type IndexFormat = 'oci' | 'docker';
+
+const FORMATS = {
+  oci: { name: 'An OCI image index', index: MEDIA_TYPE.ociIndex, manifest: MEDIA_TYPE.ociManifest },
+  docker: {
+    name: 'A Docker manifest list',
+    index: MEDIA_TYPE.dockerList,
+    manifest: MEDIA_TYPE.dockerManifest,
+  },
+} as const;
+
+type Annotations = Readonly<Record<string, string>>;
+
+export interface IndexOptions {
+  readonly format: IndexFormat;
+  /** On the index itself; there can be none in a Docker manifest list. */
+  readonly annotations: Annotations;
+  /** On the descriptor of one platform's image, over what stands there already; there can be none in a Docker manifest list. */
+  readonly descriptorAnnotations?: (platform: Platform) => Annotations;
+}
+
 /** Tells whether a descriptor of an index is BuildKit's attestation manifest and not an image. */
 export function isAttestation(descriptor: Descriptor): boolean {
   return descriptor.annotations?.[REFERENCE_TYPE] === 'attestation-manifest';
 }
 
 /**
- * Makes the bytes of an OCI image index (image-spec, image-index.md). The same images and annotations give the same
- * bytes, in whatever order they come: children are sorted by platform, each followed by its attestation manifests.
- * @throws ManifoldError `mixed-media-types`, `doubled-platform`
+ * Makes the bytes of an OCI image index (image-spec, image-index.md) or of a Docker manifest list (distribution,
+ * "Image Manifest V 2, Schema 2"). The same images and annotations give the same bytes, in whatever order they come:
+ * children are sorted by platform, each followed by its attestation manifests.
+ * @throws ManifoldError `mixed-media-types`, `doubled-platform`, `invalid-input` for an annotation that cannot stand there
  */
-export function assembleIndex(
-  images: readonly PlatformImage[],
-  annotations: Readonly<Record<string, string>>,
-): ManifestContent {
-  const sorted = [...images].sort((a, b) => comparePlatforms(a.platform, b.platform));
-  refuseDoubled(sorted);
-  for (const image of sorted) refuseForeignType(image);
+export function assembleIndex(images: readonly PlatformImage[], options: IndexOptions): ManifestContent {
+  const { format, annotations, descriptorAnnotations = () => ({}) } = options;
+  const children = [...images]
+    .sort((a, b) => comparePlatforms(a.platform, b.platform))
+    .map(image => ({ ...image, asked: descriptorAnnotations(image.platform) }));
+  refuseDoubled(children);
+  for (const asked of [annotations, ...children.map(child => child.asked)]) refuseReserved(asked);
+  if (format === 'docker') refuseBeyondDocker(children, annotations);
+  refuseForeignTypes(children, format);
+  const mediaType = FORMATS[format].index;
   const document = {
     schemaVersion: 2,
-    mediaType: MEDIA_TYPE.ociIndex,
-    manifests: sorted.flatMap(image => [imageDescriptor(image), ...attestationDescriptors(image)]),
-    ...(Object.keys(annotations).length === 0 ? {} : { annotations: sortKeys(annotations) }),
+    mediaType,
+    manifests: children.flatMap(child => [imageDescriptor(child), ...attestationDescriptors(child)]),
+    ...annotationField(annotations),
   };
-  return manifestContent(Buffer.from(JSON.stringify(document, null, 2)), MEDIA_TYPE.ociIndex);
+  return manifestContent(Buffer.from(JSON.stringify(document, null, 2)), mediaType);
+}
+
+/** An image with the annotations that were asked for its descriptor. */
+interface Child extends PlatformImage {
+  readonly asked: Annotations;
 }
 
 function refuseDoubled(sorted: readonly PlatformImage[]): void {
@@ -58,58 +89,107 @@ function refuseDoubled(sorted: readonly PlatformImage[]): void {
   }
 }
 
-/** Quay and others refuse Docker-type children in an OCI index, and a Docker list holds no OCI ones. */
-function refuseForeignType(image: PlatformImage): void {
-  if (image.image.mediaType === MEDIA_TYPE.ociManifest) return;
-  const found = isManifestType(image.image.mediaType)
-    ? 'a Docker image manifest'
-    : oneLine(image.image.mediaType);
+/** Who wrote one of these on an image could hide it, or pass it off as the attestation of another. */
+function refuseReserved(asked: Annotations): void {
+  const key = Object.keys(asked).find(name => name.startsWith(REFERENCE));
+  if (key === undefined) return;
+  throw new ManifoldError('invalid-input', `The annotation ${oneLine(key)} cannot be set.`, {
+    hint: `Keys that begin with ${REFERENCE} tie attestations to their images. Take it out.`,
+  });
+}
+
+/**
+ * A manifest list has no field for annotations, and attestation manifests are found by theirs: BuildKit exports
+ * neither with Docker media types.
+ */
+function refuseBeyondDocker(children: readonly Child[], annotations: Annotations): void {
+  const attested = children.filter(({ attestations }) => attestations.length > 0);
+  if (attested.length > 0) {
+    throw new ManifoldError(
+      'mixed-media-types',
+      `A Docker manifest list holds no attestations, and there are some of ${attested.map(({ platform }) => formatPlatform(platform)).join(', ')}.`,
+      { hint: 'Build with OCI media types, or without provenance and SBOM.' },
+    );
+  }
+  const keys = [
+    annotations,
+    ...children.flatMap(({ image, asked }) => [image.annotations ?? {}, asked]),
+  ].flatMap(Object.keys);
+  if (keys.length === 0) return;
   throw new ManifoldError(
-    'mixed-media-types',
-    `The image of ${formatPlatform(image.platform)} is ${found}, but an OCI index holds OCI image manifests only.`,
-    { hint: "Build it with OCI media types: oci-mediatypes=true, which Manifold's build mode sets." },
+    'invalid-input',
+    `A Docker manifest list carries no annotations, and these are asked for: ${oneLine([...new Set(keys)].join(', '))}.`,
+    { hint: 'Build with OCI media types, or take the annotations out.' },
   );
 }
 
-function imageDescriptor(image: PlatformImage): object {
-  const { mediaType, digest, size, annotations } = image.image;
-  const { os, architecture, variant } = normalisePlatform(image.config);
+/** Quay and others refuse Docker-type children in an OCI index, and a Docker list holds no OCI ones. */
+function refuseForeignTypes(children: readonly Child[], format: IndexFormat): void {
+  const found = children.flatMap(({ platform, image, attestations }) => {
+    const name = formatPlatform(platform);
+    const about = attestations.map(({ mediaType }) => ({ name: `the attestations of ${name}`, mediaType }));
+    return [{ name, mediaType: image.mediaType }, ...about];
+  });
+  const { name, manifest } = FORMATS[format];
+  if (found.every(({ mediaType }) => mediaType === manifest)) return;
+  const types = Map.groupBy(found, ({ mediaType }) => mediaType);
+  const groups = [...types].map(
+    ([type, members]) =>
+      `${nameOfType(type)}: ${[...new Set(members.map(member => member.name))].join(', ')}`,
+  );
+  throw new ManifoldError(
+    'mixed-media-types',
+    `${name} holds nothing but manifests of type ${nameOfType(manifest)}, and these are there: ${groups.join('; ')}.`,
+    {
+      hint: 'Build all platforms with the same media types: without "oci-mediatypes: false" in any build for an OCI image index, with it in every build for a Docker manifest list.',
+    },
+  );
+}
+
+function nameOfType(mediaType: string): string {
+  if (mediaType === MEDIA_TYPE.ociManifest) return 'OCI';
+  return mediaType === MEDIA_TYPE.dockerManifest ? 'Docker' : oneLine(mediaType);
+}
+
+function imageDescriptor({ image, config, asked }: Child): object {
+  const { mediaType, digest, size, artifactType, annotations } = image;
+  const { os, architecture, variant } = normalisePlatform(config);
+  const { 'os.version': version = '', 'os.features': features = [] } = config;
   return {
     mediaType,
     digest,
     size,
-    ...(annotations === undefined ? {} : { annotations: sortKeys(annotations) }),
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...annotationField({ ...annotations, ...asked }),
     platform: {
       architecture,
       os,
-      ...pick(image.config, 'os.version'),
-      ...pick(image.config, 'os.features'),
+      ...(version === '' ? {} : { 'os.version': version }),
+      ...(features.length === 0 ? {} : { 'os.features': features }),
       ...(variant === undefined ? {} : { variant }),
     },
   };
 }
 
-function pick(config: ImageConfig, key: keyof ImageConfig): object {
-  return config[key] === undefined ? {} : { [key]: config[key] };
-}
-
-function attestationDescriptors(image: PlatformImage): object[] {
-  return [...image.attestations]
+function attestationDescriptors({ image, attestations }: Child): object[] {
+  return [...attestations]
     .sort((a, b) => (a.digest < b.digest ? -1 : 1))
     .map(({ mediaType, digest, size, artifactType, annotations }) => ({
       mediaType,
       digest,
       size,
       ...(artifactType === undefined ? {} : { artifactType }),
-      annotations: sortKeys({
+      ...annotationField({
         ...annotations,
         [REFERENCE_TYPE]: 'attestation-manifest',
-        [REFERENCE_DIGEST]: image.image.digest,
+        [REFERENCE_DIGEST]: image.digest,
       }),
       platform: { architecture: 'unknown', os: 'unknown' },
     }));
 }
 
-function sortKeys(record: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** Sorted by key; no field where there is nothing to say. */
+function annotationField(annotations: Annotations): { annotations?: Annotations } {
+  const entries = Object.entries(annotations).sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.length === 0 ? {} : { annotations: Object.fromEntries(entries) };
 }

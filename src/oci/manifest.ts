@@ -1,7 +1,9 @@
 import * as v from 'valibot';
 import { parseDocument } from '../document.ts';
 import { ManifoldError, oneLine } from '../errors.ts';
+import { annotationsSchema } from './annotations.ts';
 import { type Digest, digestOf, digestSchema } from './digest.ts';
+import { isPlatformWord } from './platform.ts';
 
 export const MEDIA_TYPE = {
   ociIndex: 'application/vnd.oci.image.index.v1+json',
@@ -30,7 +32,6 @@ export function isManifestType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPE.ociManifest || mediaType === MEDIA_TYPE.dockerManifest;
 }
 
-const annotations = v.record(v.string(), v.string());
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const platform = v.object({
@@ -47,7 +48,7 @@ export const descriptorSchema = v.object({
   digest: digestSchema,
   size,
   artifactType: v.optional(v.string()),
-  annotations: v.optional(annotations),
+  annotations: v.optional(annotationsSchema),
   platform: v.optional(platform),
 });
 
@@ -56,7 +57,7 @@ const index = v.object({
   mediaType: v.optional(v.string()),
   artifactType: v.optional(v.string()),
   manifests: v.array(descriptorSchema),
-  annotations: v.optional(annotations),
+  annotations: v.optional(annotationsSchema),
   subject: v.optional(descriptorSchema),
 });
 
@@ -66,14 +67,16 @@ const manifest = v.object({
   artifactType: v.optional(v.string()),
   config: descriptorSchema,
   layers: v.array(descriptorSchema),
-  annotations: v.optional(annotations),
+  annotations: v.optional(annotationsSchema),
   subject: v.optional(descriptorSchema),
 });
 
+const platformWord = v.pipe(v.string(), v.check(isPlatformWord, 'a word as in linux, amd64 or v7'));
+
 const config = v.object({
-  os: v.string(),
-  architecture: v.string(),
-  variant: v.optional(v.string()),
+  os: platformWord,
+  architecture: platformWord,
+  variant: v.optional(v.union([v.literal(''), platformWord])),
   'os.version': v.optional(v.string()),
   'os.features': v.optional(v.array(v.string())),
 });

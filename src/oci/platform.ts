@@ -48,6 +48,14 @@ const OPERATING_SYSTEMS: Record<string, string> = { macos: 'darwin' };
 const PART = /^[a-z0-9_]+$/;
 
 /**
+ * Tells whether what an image's config says can be part of a platform. Other words than those that `parsePlatform`
+ * takes may come from other tools (`v8.1`), but nothing that could write into a log.
+ */
+export function isPlatformWord(text: string): boolean {
+  return /^[\w.-]{1,64}$/.test(text);
+}
+
+/**
  * Reads a platform as people write it: `linux/arm64`, `linux/arm/v7`, `aarch64`, `linux/x86_64`. An architecture alone
  * means Linux. Nothing is filled in from the machine that runs this.
  * @throws ManifoldError `invalid-platform`
@@ -57,6 +65,7 @@ export function parsePlatform(text: string): Platform {
   const parts = text.trim().toLowerCase().split('/');
   const [first = '', second, third] = parts;
   if (parts.length > 3) throw invalid(text, 'it has more than three parts');
+  if (parts.includes('')) throw invalid(text, 'a part of it is empty');
   if (second === undefined) {
     if (!Object.hasOwn(ARCHITECTURES, first)) {
       throw invalid(text, `"${oneLine(first)}" is no known architecture`);
@@ -65,15 +74,13 @@ export function parsePlatform(text: string): Platform {
   }
   if (first === 'unknown' || second === 'unknown')
     throw invalid(text, 'only attestations are for no platform');
-  const platform = { os: first, architecture: second, ...(third === undefined ? {} : { variant: third }) };
-  // A hyphen is legal in this one spelling of an architecture, and nowhere else.
-  for (const [position, part] of parts.entries())
-    if (!PART.test(part) && !(position === 1 && part === 'x86-64'))
-      throw invalid(text, `"${oneLine(part)}" is not a part of a platform`);
   if (Object.hasOwn(ARCHITECTURES, first) && !Object.hasOwn(ARCHITECTURES, second)) {
     throw invalid(text, 'the operating system comes first');
   }
-  return normalisePlatform(platform);
+  const platform = normalisePlatform({ os: first, architecture: second, variant: third });
+  const illegal = Object.values<string>({ ...platform }).find(part => !PART.test(part));
+  if (illegal !== undefined) throw invalid(text, `"${oneLine(illegal)}" is not a part of a platform`);
+  return platform;
 }
 
 function invalid(text: string, reason: string): ManifoldError {
@@ -101,7 +108,9 @@ export function normalisePlatform(raw: {
 function normaliseVariant(architecture: string, variant: string | undefined): string | undefined {
   if (variant === undefined) return undefined;
   const versioned = /^[0-9]/.test(variant) ? `v${variant}` : variant;
-  if (architecture === 'arm64' && versioned === 'v8') return undefined;
+  // Go's own spelling has the minor version: GOARM64=v8.0.
+  if (architecture === 'arm64')
+    return /^v8(?:\.0)?$/.test(versioned) ? undefined : versioned.replace(/^v9\.0$/, 'v9');
   if (architecture === 'amd64' && versioned === 'v1') return undefined;
   return versioned;
 }

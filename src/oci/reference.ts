@@ -43,6 +43,50 @@ export function parseRepository(text: string): Repository {
 }
 
 /**
+ * Splits a line of a list of images: names stand with commas, but in docker/metadata-action's form the commas part the
+ * attributes of one.
+ */
+export function splitImageLine(line: string): string[] {
+  const fields = line.split(',').map(field => field.trim());
+  return fields.some(field => field.includes('=')) ? [line.trim()] : fields.filter(field => field !== '');
+}
+
+const IMAGE_ATTRIBUTES = ['name', 'enable'];
+
+/**
+ * Reads an entry of a list of images: a name, or docker/metadata-action's `name=ghcr.io/acme/app,enable=true`. In that
+ * form a name is written in lower case for its author, as that action does, since it often comes from a context; and
+ * the name of an image that is not enabled may be anything, as it may be made from a secret that is not there.
+ * @returns undefined for an image that is not enabled
+ * @throws ManifoldError `invalid-reference`, `invalid-input` for an attribute that is none
+ */
+export function parseImageEntry(text: string): Repository | undefined {
+  if (!/[=,]/.test(text)) return parseRepository(text);
+  const attributes = new Map<string, string>();
+  for (const field of text.split(',').map(part => part.trim())) {
+    if (field === '') continue;
+    const equals = field.indexOf('=');
+    const key = equals < 0 ? 'name' : field.slice(0, equals).trim().toLowerCase();
+    if (!IMAGE_ATTRIBUTES.includes(key))
+      throw invalidImage(text, `"${oneLine(key)}" is no attribute of an image`);
+    if (attributes.has(key)) throw invalidImage(text, `"${key}" is there twice`);
+    attributes.set(key, field.slice(equals + 1).trim());
+  }
+  const name = attributes.get('name') ?? '';
+  const enable = attributes.get('enable') ?? 'true';
+  if (name === '') throw invalidImage(text, 'its name is empty');
+  if (enable !== 'true' && enable !== 'false')
+    throw invalidImage(text, `"enable" is "${oneLine(enable)}" and neither true nor false`);
+  return enable === 'true' ? parseRepository(name.toLowerCase()) : undefined;
+}
+
+function invalidImage(text: string, reason: string): ManifoldError {
+  return new ManifoldError('invalid-input', `"${oneLine(text)}" is no image: ${reason}.`, {
+    hint: `Write a name as in ghcr.io/acme/app, or one a line with attributes: name=ghcr.io/acme/app,enable=true. The attributes are ${IMAGE_ATTRIBUTES.join(' and ')}.`,
+  });
+}
+
+/**
  * Reads an image reference; a missing tag stays missing (`latest` is never implied).
  * @throws ManifoldError `invalid-reference`, `invalid-digest`
  */
@@ -90,7 +134,7 @@ function splitName(name: string, whole: string): Repository {
     throw invalid(
       whole,
       'a repository name has no capital letters',
-      `Write ${oneLine(whole.toLowerCase())}.`,
+      `Write ${oneLine(whole.replace(name, () => name.toLowerCase()))}.`,
     );
   }
   if (!PATH.test(path)) throw invalid(whole, `"${oneLine(path)}" is not a repository name`);

@@ -1,78 +1,70 @@
 import { ManifoldError, oneLine } from '../errors.ts';
 import { assembleIndex, type PlatformImage } from '../oci/index.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
-import { comparePlatforms, parsePlatform } from '../oci/platform.ts';
-import type { BuildRecord } from '../records/record.ts';
-import type { RepositoryClient } from '../registry/client.ts';
-import { readBuiltImage } from '../registry/image.ts';
+import { comparePlatforms, formatPlatform, type Platform } from '../oci/platform.ts';
+import type { Child } from './children.ts';
 
-/** The index that a merge publishes, and what it is made of. */
+/** What tags will point at, and what it is made of. */
 export interface IndexImage {
   readonly content: ManifestContent;
   /** In the order of the index. */
-  readonly images: readonly PlatformImage[];
+  readonly children: readonly PlatformImage[];
+  /** The manifests of the images, for tags of single platforms; in the same order. */
+  readonly manifests: readonly ManifestContent[];
+  /** There is no index: the content is the manifest of the only platform. */
+  readonly isPlain: boolean;
+  /** Platforms that were expected and are left out, as the user allowed. */
+  readonly missing: readonly Platform[];
+}
+
+export interface IndexOptions {
+  readonly format: 'oci' | 'docker';
+  readonly singlePlatform: 'index' | 'manifest';
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly descriptorAnnotations: (platform: Platform) => Readonly<Record<string, string>>;
+  readonly missing: readonly Platform[];
 }
 
 /**
- * Reads the children from every registry, holds them against the records, and makes the bytes of the index once, for
- * all registries.
- * @throws ManifoldError `tampered-record`, `wrong-architecture`, `registry-…`
+ * Makes the bytes that all registries get. The same children and annotations give the same bytes.
+ * @throws ManifoldError `mixed-media-types`, `doubled-platform`, `invalid-input`
  */
-export async function createIndexImage(
-  records: readonly BuildRecord[],
-  repositories: readonly RepositoryClient[],
-  server: string,
-): Promise<IndexImage> {
-  const [images] = await Promise.all(
-    repositories.map(repository => Promise.all(records.map(record => readRecorded(repository, record)))),
-  );
-  const sorted = (images ?? []).sort((a, b) => comparePlatforms(a.platform, b.platform));
-  return { content: assembleIndex(sorted, indexAnnotations(records, server)), images: sorted };
-}
-
-async function readRecorded(repository: RepositoryClient, record: BuildRecord): Promise<PlatformImage> {
-  const { content, image, predicateTypes } = await readBuiltImage(
-    repository,
-    record.digest,
-    parsePlatform(record.platform),
-    {
-      justPushed: true,
-    },
-  );
-  if (content.bytes.byteLength !== record.size || content.mediaType !== record.mediaType) {
-    throw disagrees(
-      record,
-      `is ${record.mediaType} of ${record.size} bytes; ${repository.name} holds ${content.mediaType} of ${content.bytes.byteLength} bytes`,
-    );
+export function createIndexImage(built: readonly Child[], options: IndexOptions): IndexImage {
+  const sorted = built.toSorted((a, b) => comparePlatforms(a.built.image.platform, b.built.image.platform));
+  const children = sorted.map(child => child.built.image);
+  const manifests = sorted.map(child => child.built.manifest);
+  const { format, annotations, descriptorAnnotations, missing } = options;
+  const common = { children, manifests, missing };
+  if (options.singlePlatform === 'manifest') {
+    refuseAnnotations(children, options);
+    return { ...common, content: onlyOf(manifests, children), isPlain: true };
   }
-  const stripped = record.attestations.filter(type => !predicateTypes.includes(type));
-  if (stripped.length > 0) {
-    throw disagrees(
-      record,
-      `has attestations of ${oneLine(stripped.join(', '))}, which ${repository.name} does not hold for it`,
-    );
-  }
-  return image;
+  const content = assembleIndex(children, { annotations, descriptorAnnotations, format });
+  return { ...common, content, isPlain: false };
 }
 
-function disagrees(record: BuildRecord, what: string): ManifoldError {
-  return new ManifoldError(
-    'tampered-record',
-    `The record of ${record.platform} says that ${record.digest} ${what}.`,
-    {
-      hint: 'The record was changed after the build, or the registry lost something. Re-run the build job of this platform.',
-    },
+/** What was asked for by name is not dropped in silence. */
+function refuseAnnotations(
+  children: readonly PlatformImage[],
+  { annotations, descriptorAnnotations }: IndexOptions,
+): void {
+  const asked = [annotations, ...children.map(({ platform }) => descriptorAnnotations(platform))];
+  const keys = new Set(asked.flatMap(Object.keys));
+  if (keys.size === 0) return;
+  throw new ManifoldError(
+    'invalid-input',
+    `With "single-platform: manifest" there is no index, and these annotations are asked for: ${oneLine([...keys].join(', '))}.`,
+    { hint: 'Leave "single-platform" out, or annotate the image where it is built.' },
   );
 }
 
-/** The same for every re-run of the same records: nothing here comes from the clock or from this job. */
-function indexAnnotations(records: readonly BuildRecord[], server: string): Record<string, string> {
-  const [first] = records;
-  if (first === undefined) return {};
-  const created = records.map(record => record.started).reduce((a, b) => (a < b ? a : b));
-  return {
-    'org.opencontainers.image.created': created,
-    'org.opencontainers.image.revision': first.source.commit,
-    'org.opencontainers.image.source': `${server}/${first.source.repository}`,
-  };
+function onlyOf(manifests: readonly ManifestContent[], children: readonly PlatformImage[]): ManifestContent {
+  const [only, ...others] = manifests;
+  if (only !== undefined && others.length === 0) return only;
+  const platforms = children.map(({ platform }) => formatPlatform(platform)).join(', ');
+  throw new ManifoldError(
+    'invalid-input',
+    `"single-platform" is "manifest", but the image has several platforms: ${platforms}.`,
+    { hint: 'Only an image of one platform can do without an index: leave "single-platform" out.' },
+  );
 }

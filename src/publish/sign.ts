@@ -1,7 +1,7 @@
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
-import { type Descriptor, descriptorOf } from '../oci/manifest.ts';
+import type { Descriptor } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { attachBundle } from '../sign/bundle.ts';
 import { type Identity, sameIdentity } from '../sign/identity.ts';
@@ -9,11 +9,24 @@ import type { IdentityToken } from '../sign/identity-token.ts';
 import type { Keyless, KeylessSigner } from '../sign/keyless.ts';
 import { type BundleVerifier, type SignatureSearch, searchSignatures } from '../sign/verify.ts';
 import { eventually } from './eventually.ts';
-import type { IndexImage } from './index-image.ts';
+
+/** Manifests that are signed in some repositories. */
+export interface SigningSubject {
+  /** Published before the root, so that nobody meets a signed index of unsigned images. */
+  readonly children: readonly Descriptor[];
+  /** What tags will point at. */
+  readonly root: Descriptor;
+  readonly repositories: readonly RepositoryClient[];
+}
 
 /** What was signed where, and by whom. */
 export interface SigningReport {
   readonly identity: Identity;
+  /** In the order of the subjects. */
+  readonly subjects: readonly SubjectReport[];
+}
+
+export interface SubjectReport {
   /** Manifests of the image: platforms, attestation manifests and the index itself. */
   readonly manifests: number;
   /** Signatures that were attached now, over all repositories; the others were there from before. */
@@ -27,48 +40,82 @@ export interface SignOptions {
   readonly retry: RetryPolicy;
 }
 
+/** What one repository still lacks of one subject. */
+interface Lack {
+  readonly subject: SigningSubject;
+  readonly repository: RepositoryClient;
+  readonly manifests: readonly Descriptor[];
+}
+
 /**
- * Signs every manifest of an image in every repository, children first and the index last, then reads each signature
- * back and verifies it. What this identity has signed already is left as it is: where nothing is left to sign, no
- * certificate is asked for and nothing is written.
+ * Signs every manifest of every image in every repository, children first and the index last, then reads each signature
+ * back and verifies it. One token and one certificate serve all. What this identity has signed already is left as it is:
+ * where nothing is left to sign, no certificate is asked for and nothing is written.
  * @throws ManifoldError `no-id-token`, `signing-failed`, `signature-unverified`, `registry-…`
  */
 export async function signEverywhere(
-  image: IndexImage,
-  repositories: readonly RepositoryClient[],
+  subjects: readonly SigningSubject[],
   options: SignOptions,
 ): Promise<SigningReport> {
   const { keyless, verifier } = options;
-  const index = descriptorOf(image.content);
-  const children = image.images.flatMap(({ image: child, attestations }) => [child, ...attestations]);
-  const manifests = [...children, index];
-  const lackingOf = (identity: Identity): Promise<Descriptor[][]> =>
-    Promise.all(repositories.map(repository => unsigned(manifests, repository, verifier, identity)));
+  const lackingOf = (identity: Identity): Promise<Lack[]> => findLacking(subjects, verifier, identity);
 
   const token = await keyless.identify();
   let lacking = token.identity === undefined ? undefined : await lackingOf(token.identity);
-  if (token.identity !== undefined && lacking?.every(({ length }) => length === 0)) {
-    return { identity: token.identity, manifests: manifests.length, attached: 0 };
+  if (token.identity !== undefined && lacking?.every(({ manifests }) => manifests.length === 0)) {
+    return reportOf(token.identity, subjects, lacking);
   }
   const signer = await keyless.createSigner(token);
   const { identity } = signer;
   refuseOtherIdentity(identity, token);
   // The token only let us guess; the certificate decides.
-  if (lacking === undefined || !sameIdentity(identity, token.identity as Identity))
+  if (lacking === undefined || token.identity === undefined || !sameIdentity(identity, token.identity))
     lacking = await lackingOf(identity);
 
-  const bundles = await signAll(new Set(lacking.flat()), signer, verifier);
-  await Promise.all(
-    repositories.map(async (repository, position) => {
-      const missing = lacking[position] ?? [];
-      const attach = (manifest: Descriptor) =>
-        attachBundle(repository, manifest, bundles.get(manifest) as Buffer);
-      await Promise.all(missing.filter(manifest => manifest !== index).map(attach));
-      if (missing.includes(index)) await attach(index);
-      await Promise.all(missing.map(manifest => readBack(repository, manifest, identity, options)));
-    }),
+  const digests = new Set(lacking.flatMap(({ manifests }) => manifests.map(({ digest }) => digest)));
+  const bundles = await signAll(digests, signer, verifier);
+  await Promise.all(lacking.map(lack => attachAll(lack, bundles, identity, options)));
+  return reportOf(identity, subjects, lacking);
+}
+
+function findLacking(
+  subjects: readonly SigningSubject[],
+  verifier: BundleVerifier,
+  identity: Identity,
+): Promise<Lack[]> {
+  return Promise.all(
+    subjects.flatMap(subject =>
+      subject.repositories.map(async repository => {
+        const all = [...subject.children, subject.root];
+        return { subject, repository, manifests: await unsigned(all, repository, verifier, identity) };
+      }),
+    ),
   );
-  return { identity, manifests: manifests.length, attached: lacking.flat().length };
+}
+
+function reportOf(
+  identity: Identity,
+  subjects: readonly SigningSubject[],
+  lacking: readonly Lack[],
+): SigningReport {
+  const reports = subjects.map(subject => ({
+    manifests: subject.children.length + 1,
+    attached: lacking.filter(lack => lack.subject === subject).flatMap(({ manifests }) => manifests).length,
+  }));
+  return { identity, subjects: reports };
+}
+
+async function attachAll(
+  { subject, repository, manifests }: Lack,
+  bundles: ReadonlyMap<Digest, Buffer>,
+  identity: Identity,
+  options: SignOptions,
+): Promise<void> {
+  const attach = (manifest: Descriptor) =>
+    attachBundle(repository, manifest, bundles.get(manifest.digest) as Buffer);
+  await Promise.all(manifests.filter(manifest => manifest !== subject.root).map(attach));
+  if (manifests.includes(subject.root)) await attach(subject.root);
+  await Promise.all(manifests.map(manifest => readBack(repository, manifest, identity, options)));
 }
 
 /**
@@ -88,15 +135,15 @@ function refuseOtherIdentity(identity: Identity, token: IdentityToken): void {
 
 /** Makes all signatures at once; their order is one of publication only. Each is made once for all repositories. */
 async function signAll(
-  manifests: ReadonlySet<Descriptor>,
+  digests: ReadonlySet<Digest>,
   signer: KeylessSigner,
   verifier: BundleVerifier,
-): Promise<Map<Descriptor, Buffer>> {
-  const sign = async (manifest: Descriptor): Promise<[Descriptor, Buffer]> => [
-    manifest,
-    await signAndCheck(manifest.digest, signer, verifier),
+): Promise<Map<Digest, Buffer>> {
+  const sign = async (digest: Digest): Promise<[Digest, Buffer]> => [
+    digest,
+    await signAndCheck(digest, signer, verifier),
   ];
-  return new Map(await Promise.all([...manifests].map(sign)));
+  return new Map(await Promise.all([...digests].map(sign)));
 }
 
 /** The manifests that have no valid signature of this identity in a repository. */

@@ -1,141 +1,137 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ManifoldError, messageOf, oneLine } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
+import { ACTIONS_READ, type ActionsApi, type ListedArtifact } from './actions-api.ts';
+import { serviceFailed } from './artifact-service.ts';
+import { type Persistence, persist } from './persist.ts';
+import { isWithheld, type ResultsApi, type ServiceArtifact } from './results-api.ts';
 import type { RecordStore, StoredFile } from './store.ts';
+import { requireDigest } from './stored-bytes.ts';
 
 type ArtifactClient = import('@actions/artifact').ArtifactClient;
 
-/** The artifact service of GitHub: one artifact, uncompressed, for each record. */
+export interface ArtifactStoreOptions extends Persistence {
+  /** Days for which an artifact is kept; undefined: as the repository says. Who tells it is going to save something. */
+  readonly retentionDays: number | undefined;
+  /** The process's own: the client reads it as well, so that another would only seem to isolate it. */
+  readonly env: NodeJS.ProcessEnv;
+  /** This run in its own service. */
+  readonly results: ResultsApi;
+  /** This run in the REST API, for what the service lists and then withholds; undefined without a token. */
+  readonly api: ActionsApi | undefined;
+}
+
+/**
+ * The artifact service of GitHub: one artifact, uncompressed, for each record. The client of GitHub saves; listing and
+ * reading do without it.
+ */
 export class ArtifactStore implements RecordStore {
-  readonly #client: ArtifactClient;
-  readonly #retentionDays: number;
+  readonly #options: ArtifactStoreOptions;
+  #client: Promise<ArtifactClient> | undefined;
+  #listedByApi: Promise<ListedArtifact[]> | undefined;
 
-  private constructor(client: ArtifactClient, retentionDays: number) {
-    this.#client = client;
-    this.#retentionDays = retentionDays;
-  }
-
-  /**
-   * Loads the client, which is the heaviest part of every mode, only when it is needed.
-   * @throws ManifoldError `record-store` where the client would refuse to work
-   */
-  static async open(retentionDays: number): Promise<ArtifactStore> {
-    requireService(process.env);
-    const { DefaultArtifactClient } = await import('@actions/artifact');
-    return new ArtifactStore(new DefaultArtifactClient(), retentionDays);
+  constructor(options: ArtifactStoreOptions) {
+    this.#options = options;
+    // The heaviest part of a build job is loaded while the build runs; who waits for it hears of its failure.
+    if (options.retentionDays !== undefined) this.#load().catch(() => {});
   }
 
   async save(name: string, bytes: Uint8Array): Promise<void> {
-    await withTemporaryFolder(async folder => {
+    const doing = `Saving the artifact "${name}"`;
+    await this.#withTemporaryFolder(async folder => {
       const file = path.join(folder, name);
       await writeFile(file, bytes);
+      const { retentionDays } = this.#options;
       // An artifact that is not archived takes the name of its file.
-      const options = { skipArchive: true, retentionDays: this.#retentionDays };
-      const saved = await this.#client.uploadArtifact(name, [file], folder, options).catch(error => {
-        throw storeFailed(`Saving the artifact "${name}"`, error);
-      });
-      const expected = digestOf(bytes);
-      if (saved.digest !== undefined && `sha256:${saved.digest}` !== expected) {
-        throw new ManifoldError(
-          'record-store',
-          `The artifact "${name}" was stored as sha256:${saved.digest}, but ${expected} was sent.`,
-        );
-      }
+      const options = { skipArchive: true, ...(retentionDays === undefined ? {} : { retentionDays }) };
+      const upload = this.#ask(doing, client => client.uploadArtifact(name, [file], folder, options));
+      const digest = await upload.then(
+        saved => saved.digest,
+        (error: ManifoldError) => this.#digestOfEarlier(name, digestOf(bytes), error),
+      );
+      if (digest === undefined || `sha256:${digest}` === digestOf(bytes)) return;
+      throw new ManifoldError(
+        'record-store',
+        `The artifact "${name}" was stored as sha256:${digest}, but ${digestOf(bytes)} was sent.`,
+      );
     });
   }
 
   async list(): Promise<StoredFile[]> {
-    const { artifacts } = await this.#client.listArtifacts({ latest: true }).catch(error => {
-      throw storeFailed('Listing the artifacts of this run', error);
-    });
-    return artifacts.map(artifact => ({
-      name: artifact.name,
-      read: () => this.#read(artifact.id, artifact.name, artifact.digest),
-    }));
+    const artifacts = await this.#options.results.artifacts();
+    return artifacts.map(artifact => ({ name: artifact.name, read: () => this.#read(artifact) }));
   }
 
-  #read(id: number, name: string, digest: string | undefined): Promise<Uint8Array> {
-    return withTemporaryFolder(async folder => {
-      const options = { path: folder, ...(digest === undefined ? {} : { expectedHash: digest }) };
-      const { digestMismatch } = await this.#client.downloadArtifact(id, options).catch(error => {
-        throw storeFailed(`Reading the artifact "${name}"`, error);
-      });
-      if (digestMismatch === true) {
-        throw new ManifoldError(
-          'tampered-record',
-          `The artifact "${name}" is not what was stored: its digest is not ${digest}.`,
-          {
-            hint: 'Something changed it on the way. Re-run the build job that wrote it.',
-          },
-        );
-      }
-      const [file, ...others] = await readdir(folder, { recursive: true });
-      if (file === undefined || others.length > 0) {
-        throw new ManifoldError(
-          'invalid-record',
-          `The artifact "${name}" holds ${others.length + 1} files instead of one.`,
-        );
-      }
-      return readFile(path.join(folder, file));
+  /**
+   * An upload whose answer was lost is repeated, and then the name is taken, by the very same content: that is success.
+   * One that broke in the middle takes the name as well, but is never listed.
+   */
+  async #digestOfEarlier(name: string, expected: string, error: ManifoldError): Promise<string | undefined> {
+    if (!/already exists|\(409\)/i.test(error.message)) throw error;
+    const stored = (await this.#options.results.artifacts()).find(artifact => artifact.name === name);
+    if (stored?.digest === expected) return expected.slice('sha256:'.length);
+    throw new ManifoldError('record-store', error.message, {
+      hint:
+        stored === undefined
+          ? 'Its name belongs to an upload that broke off, or to another job with the same component and platform that is uploading now. Re-run this job: the next attempt writes under a name of its own.'
+          : 'Two jobs of this run build the same component and platform: give each its own "component".',
+      cause: error,
     });
   }
-}
 
-const THE_OTHER_WAY =
-  'Say "records: FOLDER" in all steps, and carry the folder from the build jobs to the merge by what this server has.';
-
-/** The service is known to be absent before anything is built or read: the client's own words come late. */
-function requireService(env: NodeJS.ProcessEnv): void {
-  const { host, hostname } = new URL(env.GITHUB_SERVER_URL || 'https://github.com');
-  // The client's own rule (@actions/artifact, config.ts): every other server counts as GitHub Enterprise Server.
-  const isGitHub =
-    hostname === 'github.com' || hostname.endsWith('.ghe.com') || hostname.endsWith('.localhost');
-  if (!isGitHub) {
-    throw new ManifoldError(
-      'record-store',
-      `${host} (GitHub Enterprise Server, Gitea, Forgejo or another forge) has no artifact service as GitHub.com has it.`,
-      {
-        hint: THE_OTHER_WAY,
-      },
-    );
+  async #read(artifact: ServiceArtifact): Promise<Uint8Array> {
+    try {
+      return await this.#options.results.download(artifact);
+    } catch (error) {
+      if (!isWithheld(error)) throw error;
+      return this.#readByApi(artifact, error);
+    }
   }
-  const missing = ['ACTIONS_RESULTS_URL', 'ACTIONS_RUNTIME_TOKEN'].filter(name => !env[name]);
-  if (missing.length === 0) return;
-  throw new ManifoldError(
-    'record-store',
-    `The runner gave no ${missing.join(' and no ')}, by which the artifact service is reached.`,
-    {
-      hint: `Run Manifold as an action ("uses:"), not from a "run:" step. Where the runner has no such service: ${THE_OTHER_WAY}`,
-    },
-  );
-}
 
-async function withTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  // The artifact client reads the process's environment as well; handing in another would only seem to isolate it.
-  const parent = process.env.RUNNER_TEMP || tmpdir();
-  await mkdir(parent, { recursive: true });
-  const folder = await mkdtemp(path.join(parent, 'manifold-'));
-  try {
-    return await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  async #readByApi({ id, name, digest }: ServiceArtifact, error: ManifoldError): Promise<Uint8Array> {
+    const { api } = this.#options;
+    if (api === undefined) {
+      throw new ManifoldError(
+        'record-store',
+        `${error.message} It is listed, but of an earlier attempt of the run.`,
+        {
+          hint: `It can be read by a token. ${ACTIONS_READ}`,
+          cause: error,
+        },
+      );
+    }
+    this.#listedByApi ??= api.artifacts();
+    const listed = (await this.#listedByApi).find(artifact => artifact.id === id);
+    if (listed === undefined) throw error;
+    if (digest !== undefined && listed.digest)
+      requireDigest(`the artifact "${oneLine(name)}"`, digest, listed.digest);
+    return api.download(listed);
   }
-}
 
-function storeFailed(doing: string, error: unknown): ManifoldError {
-  if (error instanceof ManifoldError) return error;
-  const message = oneLine(messageOf(error), 400);
-  return new ManifoldError('record-store', `${doing} failed: ${message}.`, {
-    hint: remedy(message),
-    cause: error,
-  });
-}
-
-function remedy(message: string): string {
-  if (/already exists|409/i.test(message)) {
-    return 'Two jobs of this run build the same component and platform: give each its own "component".';
+  #load(): Promise<ArtifactClient> {
+    this.#client ??= import('@actions/artifact').then(module => new module.DefaultArtifactClient());
+    return this.#client;
   }
-  return 'The artifact service of this run did not do it. Re-run the job.';
+
+  async #ask<T>(doing: string, work: (client: ArtifactClient) => Promise<T>): Promise<T> {
+    try {
+      const client = await this.#load();
+      return await persist(doing, this.#options, () => work(client));
+    } catch (error) {
+      throw serviceFailed(doing, error, this.#options.env);
+    }
+  }
+
+  async #withTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+    const parent = this.#options.env.RUNNER_TEMP || tmpdir();
+    await mkdir(parent, { recursive: true });
+    const folder = await mkdtemp(path.join(parent, 'manifold-'));
+    try {
+      return await work(folder);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
 }

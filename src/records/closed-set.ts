@@ -1,132 +1,211 @@
 import { ManifoldError, oneLine } from '../errors.ts';
 import { comparePlatforms, formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts';
+import type { RunRecords } from './collect.ts';
+import { countRows } from './matrix.ts';
+import type { PlanRecord } from './plan.ts';
+import type { Problem } from './problems.ts';
 import type { BuildRecord } from './record.ts';
 
-/**
- * Makes sure that the records are all there is to merge, no more and no less.
- * @param records of the whole run
- * @param component the one that is merged; undefined when the run has a single one
- * @param platforms what the user expects; undefined: as many as the matrix had jobs
- * @returns the records of the component, in the order of the index
- * @throws ManifoldError `no-records`, `missing-platform`, `unexpected-platform`, `invalid-input`
- */
-export function requireComplete(
-  records: readonly BuildRecord[],
-  component: string | undefined,
-  platforms: readonly Platform[] | undefined,
-): BuildRecord[] {
-  if (records.length === 0) {
-    throw new ManifoldError('no-records', 'No build of this run left a record: there is nothing to merge.', {
-      hint: 'Let the build jobs use Manifold with "mode: build", in the same workflow run, and this job "needs" them.',
-    });
-  }
-  const merged = ofComponent(records, component);
-  if (platforms === undefined) compareWithMatrix(records, merged);
-  else compareWithPlatforms(merged, platforms);
-  refuseUnequalImages(merged);
-  return merged.sort((a, b) => comparePlatforms(parsePlatform(a.platform), parsePlatform(b.platform)));
+type PlannedComponent = PlanRecord['components'][number];
+
+/** What the user says of the set. */
+export interface Wanted {
+  /** The components to merge; empty: all. */
+  readonly components: readonly string[];
+  /** Undefined: what the plan says, else as many as the matrix had jobs. */
+  readonly platforms: readonly Platform[] | undefined;
+  /** Platforms that may be absent. */
+  readonly allowMissing: readonly Platform[];
 }
 
-function ofComponent(records: readonly BuildRecord[], component: string | undefined): BuildRecord[] {
-  const names = [...new Set(records.map(record => record.component))].sort();
-  if (component === undefined && names.length > 1) {
-    throw new ManifoldError('missing-input', `This run built several components: ${names.join(', ')}.`, {
-      hint: 'Say which one this job merges: component: NAME.',
-    });
+/** The builds of one component that are merged. */
+export interface ComponentSet {
+  readonly component: string;
+  /** In the order of the index. */
+  readonly records: readonly BuildRecord[];
+  /** Platforms that were expected and are left out, as the user allowed. */
+  readonly missing: readonly Platform[];
+  readonly plan: PlannedComponent | undefined;
+}
+
+/** What is merged, and all that speaks against it. */
+export interface ClosedSet {
+  /** Empty only when the plan says that nothing had to be built. */
+  readonly components: readonly ComponentSet[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Holds the records of a run against what is expected: from the plan, else from `platforms`, else one record for each row
+ * of every matrix that built a part of what is merged.
+ * @throws ManifoldError `no-records`, `missing-input`, `invalid-input` when there is nothing to hold against each other
+ */
+export function closeSet(records: RunRecords, wanted: Wanted): ClosedSet {
+  const { plan, builds } = records;
+  if (plan === undefined && builds.length === 0) throw noRecords();
+  if (plan === undefined && wanted.platforms === undefined) refuseGuessing(wanted.allowMissing);
+  const planned = new Map(plan?.components.map(component => [component.component, component]));
+  const names = chooseComponents([...planned.keys()], builds, wanted.components);
+  const problems: Problem[] = [];
+  const components: ComponentSet[] = [];
+  for (const name of names) {
+    const component = planned.get(name);
+    if (component !== undefined) refuseContradiction(component, wanted.platforms);
+    const found = builds.filter(build => build.component === name);
+    if (component?.needed === false || (plan !== undefined && component === undefined)) {
+      problems.push(...found.map(build => unplanned(build, component)));
+      continue;
+    }
+    const expected = component?.platforms.map(parsePlatform) ?? wanted.platforms;
+    const missing = absent(expected ?? [], found);
+    const left = missing.filter(platform => includes(wanted.allowMissing, platform));
+    problems.push(...doubled(found));
+    if (expected !== undefined) problems.push(...compare(name, expected, found, wanted.allowMissing));
+    components.push({ component: name, records: sorted(found), missing: left, plan: component });
   }
-  const chosen = records.filter(record => component === undefined || record.component === component);
-  if (chosen.length > 0) return chosen;
+  if (plan === undefined) problems.push(...compareRows(builds, components, wanted, problems));
+  return { components, problems };
+}
+
+/** Rows of a matrix have no names: which of them left nothing, and so whether it may be absent, nobody could say. */
+function refuseGuessing(allowMissing: readonly Platform[]): void {
+  if (allowMissing.length === 0) return;
+  throw new ManifoldError('missing-input', '"allow-missing" needs to know which platforms there should be.', {
+    hint: 'Say them all, with those that may be missing: platforms: linux/amd64,linux/arm64,linux/riscv64.',
+  });
+}
+
+/**
+ * The rows of the matrix are counted where nothing else says what to expect, and beside `platforms` where no component is
+ * named: one that left no record at all would not be missed otherwise.
+ */
+function compareRows(
+  builds: readonly BuildRecord[],
+  components: readonly ComponentSet[],
+  wanted: Wanted,
+  known: readonly Problem[],
+): Problem[] {
+  if (wanted.platforms !== undefined && (wanted.components.length > 0 || known.length > 0)) return [];
+  const merged = components.flatMap(({ records }) => records);
+  const left = components.flatMap(({ missing }) => missing).length;
+  return countRows(builds, merged, left, wanted.platforms === undefined ? 'all rows' : 'known rows');
+}
+
+function noRecords(): ManifoldError {
+  return new ManifoldError('no-records', 'No build of this run left a record: there is nothing to merge.', {
+    hint: 'Let the build jobs use Manifold with "mode: build", in the same workflow run, and this job "needs" them.',
+  });
+}
+
+function chooseComponents(
+  planned: readonly string[],
+  builds: readonly BuildRecord[],
+  wanted: readonly string[],
+): string[] {
+  const all = [...new Set([...planned, ...builds.map(({ component }) => component)])].sort();
+  const unknown = wanted.filter(name => !all.includes(name));
+  if (unknown.length === 0) return wanted.length > 0 ? [...wanted] : all;
+  const names = unknown.map(name => `"${name}"`).join(' and ');
   throw new ManifoldError(
     'no-records',
-    `No build of the component "${component}" left a record; there are: ${names.join(', ')}.`,
+    `No build of the component ${names} left a record; there are: ${oneLine(all.join(', '))}.`,
     {
       hint: 'The component of a build is the last part of its first image name, or its input "component".',
     },
   );
 }
 
-/**
- * Every job of a matrix must have left its record. A run may have several matrices, one for each job of the workflow;
- * those that built nothing of what is merged are no concern of this merge.
- */
-function compareWithMatrix(records: readonly BuildRecord[], merged: readonly BuildRecord[]): void {
-  const jobs = [...new Set(merged.map(({ source }) => source.job))];
-  for (const job of jobs) {
-    compareWithJob(
-      job,
-      records.filter(({ source }) => source.job === job),
-    );
-  }
-}
-
-function compareWithJob(job: string, records: readonly BuildRecord[]): void {
-  const sizes = new Set(records.map(record => record.source.matrixSize));
-  const [size] = sizes;
-  if (size === undefined || size === null || sizes.size > 1) {
-    throw new ManifoldError('missing-input', 'The records do not say how many builds there should be.', {
-      hint: SAY_PLATFORMS,
-    });
-  }
-  if (records.length === size && areDistinct(records)) return;
-  const found = records
-    .map(({ component, platform }) => `${component} ${platform}`)
-    .sort()
-    .join(', ');
-  const jobs = size === 1 ? '1 job' : `${size} jobs`;
-  const message = `The matrix of "${oneLine(job)}" has ${jobs}, but ${records.length} left a record: ${found}.`;
-  if (records.length < size) {
-    throw new ManifoldError('missing-platform', message, {
-      hint: 'Re-run the build jobs that failed; this job runs again with them. Nothing was pushed.',
-    });
-  }
-  throw new ManifoldError('unexpected-platform', message, { hint: SAY_PLATFORMS });
-}
-
-/** Two records of one job of the matrix do not stand for two jobs (a reusable workflow that is called twice). */
-function areDistinct(records: readonly BuildRecord[]): boolean {
-  const known = records.map(({ source }) => source.matrixIndex).filter(index => index !== null);
-  return new Set(known).size === known.length;
-}
-
-const SAY_PLATFORMS = 'Say which platforms the image has: platforms: linux/amd64,linux/arm64.';
-
-function compareWithPlatforms(records: readonly BuildRecord[], platforms: readonly Platform[]): void {
-  const expected = platforms.map(formatPlatform);
-  const found = new Map(records.map(record => [record.platform, record]));
-  const missing = expected.filter(platform => !found.has(platform));
-  const extra = [...found.keys()].filter(platform => !expected.includes(platform));
-  if (missing.length === 0 && extra.length === 0) return;
-  const rows = [
-    ...expected.map(platform =>
-      row(platform, 'expected', found.get(platform)?.digest ?? 'missing: re-run its build job'),
-    ),
-    ...extra.map(platform => row(platform, 'not expected', `built as ${found.get(platform)?.digest}`)),
-  ];
-  throw new ManifoldError(
-    missing.length > 0 ? 'missing-platform' : 'unexpected-platform',
-    `The builds of this run are not the platforms that were asked for:\n${rows.join('\n')}`,
-    {
-      hint:
-        missing.length > 0
-          ? `Re-run the build job of ${missing.join(' and ')}; nothing was pushed and no tag was moved.`
-          : 'Add what is extra to "platforms", or take its job out of the matrix.',
-    },
-  );
-}
-
-function row(platform: string, expectation: string, found: string): string {
-  return `  ${platform.padEnd(16)} ${expectation.padEnd(13)} ${found}`;
-}
-
-function refuseUnequalImages(records: readonly BuildRecord[]): void {
-  const lists = new Set(records.map(record => [...record.images].sort().join(', ')));
-  if (lists.size <= 1) return;
-  const rows = records.map(record => row(record.platform, 'pushed to', [...record.images].sort().join(', ')));
+function refuseContradiction(component: PlannedComponent, platforms: readonly Platform[] | undefined): void {
+  if (platforms === undefined) return;
+  const given = platforms.map(formatPlatform).sort().join(', ');
+  const plan = [...component.platforms].sort().join(', ');
+  if (given === plan) return;
   throw new ManifoldError(
     'invalid-input',
-    `The builds were pushed to different images:\n${rows.join('\n')}`,
-    {
-      hint: 'Give the same "images" to all build jobs of a component.',
-    },
+    `"platforms" is ${given}, but the plan of this run has ${plan} for ${component.component}.`,
+    { hint: 'Leave "platforms" out: the merge follows the plan.' },
   );
+}
+
+function unplanned(build: BuildRecord, component: PlannedComponent | undefined): Problem {
+  return {
+    code: 'unexpected-platform',
+    component: build.component,
+    platform: build.platform,
+    expected: component === undefined ? 'not in the plan' : 'not to be built, as the plan says',
+    found: build.digest,
+    remedy: 'take its job out of the matrix, or plan it',
+  };
+}
+
+/** Of two builds of one platform nobody could say which is meant. */
+function doubled(found: readonly BuildRecord[]): Problem[] {
+  const byPlatform = Map.groupBy(found, ({ platform }) => platform);
+  return [...byPlatform].flatMap(([platform, [first, ...others]]): Problem[] => {
+    if (first === undefined || others.length === 0) return [];
+    return [
+      {
+        code: 'doubled-platform',
+        component: first.component,
+        platform,
+        expected: 'one build',
+        found: [first, ...others].map(({ digest }) => digest).join(', '),
+        remedy: 'take all but one of its jobs out of the matrix',
+      },
+    ];
+  });
+}
+
+function compare(
+  component: string,
+  expected: readonly Platform[],
+  found: readonly BuildRecord[],
+  allowMissing: readonly Platform[],
+): Problem[] {
+  const jobs = [...new Set(found.map(({ source }) => source.job).filter(Boolean))];
+  const job = jobs.length === 1 ? `the job "${jobs[0]}"` : 'the build job';
+  const lost = absent(expected, found).filter(platform => !includes(allowMissing, platform));
+  const missing: Problem[] = lost.map(platform => ({
+    code: 'missing-platform',
+    component,
+    platform: formatPlatform(platform),
+    expected: 'a build',
+    found: 'no record',
+    remedy: `re-run ${job} of ${formatPlatform(platform)}`,
+  }));
+  const names = expected.map(formatPlatform);
+  const extra: Problem[] = found
+    .filter(({ platform }) => !names.includes(platform))
+    .map(({ platform, digest }) => ({
+      code: 'unexpected-platform',
+      component,
+      platform,
+      expected: 'no build',
+      found: digest,
+      remedy: 'add it to "platforms", or take its job out of the matrix',
+    }));
+  if (found.length > 0 || missing.length > 0 || extra.length > 0) return [...missing, ...extra];
+  return [
+    {
+      code: 'missing-platform',
+      component,
+      platform: 'all',
+      expected: 'at least one build',
+      found: 'no record',
+      remedy: `re-run ${job} of one platform: an image of none cannot be published`,
+    },
+  ];
+}
+
+function absent(platforms: readonly Platform[], records: readonly BuildRecord[]): Platform[] {
+  const found = new Set(records.map(({ platform }) => platform));
+  return platforms.filter(platform => !found.has(formatPlatform(platform)));
+}
+
+function includes(platforms: readonly Platform[], platform: Platform): boolean {
+  return platforms.some(other => formatPlatform(other) === formatPlatform(platform));
+}
+
+function sorted(records: readonly BuildRecord[]): BuildRecord[] {
+  return records.toSorted((a, b) => comparePlatforms(parsePlatform(a.platform), parsePlatform(b.platform)));
 }

@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import type { RecordStore, StoredFile } from './store.ts';
+import { requireBytes, requireSize } from './stored-bytes.ts';
 
 /**
  * Records as files of a folder, which the workflow carries from job to job: for forges without GitHub's artifact service.
@@ -44,7 +45,23 @@ export class FolderStore implements RecordStore {
         },
       );
     }
-    return files.map(({ name, parentPath }) => ({ name, read: () => readFile(path.join(parentPath, name)) }));
+    return files.map(({ name, parentPath }) => ({
+      name,
+      read: () => this.#read(path.join(parentPath, name)),
+    }));
+  }
+
+  async #read(file: string): Promise<Uint8Array> {
+    const what = `the file "${oneLine(file)}"`;
+    try {
+      requireSize(what, (await stat(file)).size);
+      const bytes = await readFile(file);
+      requireBytes(what, bytes, undefined);
+      return bytes;
+    } catch (error) {
+      if (error instanceof ManifoldError) throw error;
+      throw failed(`${what} cannot be read`, error);
+    }
   }
 }
 

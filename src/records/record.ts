@@ -1,45 +1,26 @@
 import * as v from 'valibot';
-import { checkDocument, parseDocument } from '../document.ts';
-import { ManifoldError, oneLine } from '../errors.ts';
-import { digestSchema } from '../oci/digest.ts';
-import { formatPlatform, parsePlatform } from '../oci/platform.ts';
-import { formatRepository, parseRepository } from '../oci/reference.ts';
+import { checkDocument } from '../document.ts';
+import { digestOf, digestSchema } from '../oci/digest.ts';
+import { formatPlatform } from '../oci/platform.ts';
+import { component, count, distinct, imageName, nonEmpty, parseVersioned, platform, time } from './fields.ts';
 import type { RecordName } from './name.ts';
+import { type Origin, originAgreements, requireAgreement } from './origin.ts';
 
-/** A text that a parser of ours takes, in the one way that the parser's partner writes it. */
-function canonical(what: string, rewrite: (text: string) => string) {
-  const isLegal = (value: string) => {
-    try {
-      return rewrite(value) === value;
-    } catch {
-      return false;
-    }
-  };
-  return v.pipe(
-    v.string(),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (dataset.typed && !isLegal(dataset.value)) addIssue({ message: what, expected: what });
-    }),
-  );
-}
+export type { Origin } from './origin.ts';
 
-const nonEmpty = v.pipe(v.string(), v.nonEmpty());
-const time = v.pipe(v.string(), v.isoTimestamp());
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
-
-/** Schema of a build record, version 1 (docs/records.md). Unknown fields are refused. */
-export const buildRecord = v.strictObject({
+const fields = v.strictObject({
   schemaVersion: v.literal(1),
-  component: nonEmpty,
-  platform: canonical('platform, as linux/arm64', text => formatPlatform(parsePlatform(text))),
-  images: v.pipe(
-    v.array(canonical('full image name', text => formatRepository(parseRepository(text)))),
-    v.nonEmpty(),
-    v.check(names => new Set(names).size === names.length, 'each image name once'),
-  ),
+  component,
+  platform,
+  images: distinct(imageName, 'image name'),
   digest: digestSchema,
   mediaType: nonEmpty,
   size: count,
+  /** What was pushed under `digest`, its bytes as UTF-8: with it the merge need not ask a registry for it. */
+  content: v.pipe(
+    nonEmpty,
+    v.description('Its bytes as UTF-8 are "size" bytes long, and their digest is "digest".'),
+  ),
   /** Predicate types of the attestations that the registry holds for this image. */
   attestations: v.array(nonEmpty),
   source: v.strictObject({
@@ -66,17 +47,30 @@ export const buildRecord = v.strictObject({
   manifold: nonEmpty,
 });
 
-/** What one build job tells the merge. `digest`, `mediaType` and `size` are those of the pushed manifest or index. */
-export type BuildRecord = v.InferOutput<typeof buildRecord>;
+/** Schema of a build record, version 1 (docs/records.md). Unknown fields are refused. */
+export const buildRecord = v.pipe(
+  fields,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const record = dataset.value;
+    const bytes = Buffer.from(record.content, 'utf8');
+    const say = (key: 'content' | 'size', expected: string, received: string) => {
+      const path = { type: 'object', origin: 'value', input: record, key, value: record[key] } as const;
+      addIssue({ message: expected, expected, received, path: [path] });
+    };
+    const digest = digestOf(bytes);
+    if (digest !== record.digest)
+      say('content', `the text whose digest is ${record.digest}`, `one of ${digest}`);
+    else if (bytes.byteLength !== record.size)
+      say('size', `${bytes.byteLength}, the bytes of "content"`, `${record.size}`);
+  }),
+);
 
-/** Where the records of a run must come from. */
-export interface Origin {
-  readonly repository: string;
-  readonly commit: string;
-  readonly runId: string;
-  /** The attempt that reads: no record can be of a later one. */
-  readonly runAttempt: number;
-}
+/**
+ * What one build job tells the merge. `digest`, `mediaType`, `size` and `content` are those of the pushed manifest, or of
+ * BuildKit's small index of manifest and attestation manifests.
+ */
+export type BuildRecord = v.InferOutput<typeof buildRecord>;
 
 /** The bytes that cross the jobs. */
 export function formatRecord(record: BuildRecord): Buffer {
@@ -97,42 +91,11 @@ export function parseRecord(
   origin: Origin,
 ): BuildRecord {
   const what = `the record in the artifact "${artifact}"`;
-  refuseNewer(bytes, what);
-  const record = parseDocument(buildRecord, bytes, what, { code: 'invalid-record' });
-  const agreements: [field: string, expected: string, found: string][] = [
+  const record = parseVersioned(buildRecord, bytes, what);
+  requireAgreement(what, [
     ['component', name.component, record.component],
     ['platform', formatPlatform(name.platform), record.platform],
-    ['source.runAttempt', String(name.attempt), String(record.source.runAttempt)],
-    ['source.repository', origin.repository, record.source.repository],
-    ['source.commit', origin.commit, record.source.commit],
-    ['source.runId', origin.runId, record.source.runId],
-  ];
-  if (name.attempt > origin.runAttempt) {
-    agreements.push(['source.runAttempt', `at most ${origin.runAttempt}`, String(name.attempt)]);
-  }
-  for (const [field, expected, found] of agreements) {
-    if (expected === found) continue;
-    throw new ManifoldError(
-      'tampered-record',
-      `${what}, field "${field}": expected ${oneLine(expected)}, found ${oneLine(found)}.`,
-      {
-        hint: 'A record belongs to the run, commit and name that it was written for. Re-run the build job of this platform.',
-      },
-    );
-  }
+    ...originAgreements(record.source, name.attempt, origin),
+  ]);
   return record;
-}
-
-const versioned = v.looseObject({ schemaVersion: v.number() });
-
-function refuseNewer(bytes: Uint8Array, what: string): void {
-  const { schemaVersion } = parseDocument(versioned, bytes, what, { code: 'invalid-record' });
-  if (schemaVersion <= 1) return;
-  throw new ManifoldError(
-    'invalid-record',
-    `${what} has schemaVersion ${schemaVersion}; this version of Manifold reads 1.`,
-    {
-      hint: 'Use the same version of Manifold in the build and the merge jobs.',
-    },
-  );
 }

@@ -17,13 +17,19 @@ export function dockerConfigDirectory(env: NodeJS.ProcessEnv): string {
 
 /**
  * The endpoint of a registry by its host. Docker Hub's API has another name than its images. A host on the loopback
- * interface speaks plain HTTP, as for every container tool, unless a certificate was installed for it in Docker's
- * `certs.d/<host>/`; every other host speaks TLS.
+ * interface speaks plain HTTP, as for every container tool, and so does one that is named in `insecure`, unless a
+ * certificate was installed for it in Docker's `certs.d/<host>/`; every other host speaks TLS.
+ * @param insecure hosts as images name them, each with its port where it has one, as Docker's `insecure-registries`
  */
-export function endpointOf(registry: string, env: NodeJS.ProcessEnv): Endpoint {
+export function endpointOf(
+  registry: string,
+  env: NodeJS.ProcessEnv,
+  insecure: ReadonlySet<string> = new Set(),
+): Endpoint {
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
   const ca = installedCertificates(host, env);
-  const scheme = ca === undefined && isLoopback(host) ? 'http' : 'https';
+  const isPlain = ca === undefined && (isLoopback(host) || insecure.has(registry));
+  const scheme = isPlain ? 'http' : 'https';
   const url = new URL(`${scheme}://${host}/v2/`);
   return ca === undefined ? { url } : { url, ca };
 }

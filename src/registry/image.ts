@@ -4,6 +4,7 @@ import { isAttestation, type PlatformImage, REFERENCE_DIGEST } from '../oci/inde
 import {
   type Descriptor,
   descriptorOf,
+  type ImageConfig,
   isIndexType,
   isManifestType,
   type ManifestContent,
@@ -19,6 +20,8 @@ import type { GetOptions, RepositoryClient } from './client.ts';
 export interface BuiltImage {
   /** The manifest, or the index of manifest and attestation manifest, that the digest names. */
   readonly content: ManifestContent;
+  /** The image's own manifest. */
+  readonly manifest: ManifestContent;
   readonly image: PlatformImage;
   /** The predicate types of all attestations about it, each once, sorted. */
   readonly predicateTypes: readonly string[];
@@ -27,20 +30,38 @@ export interface BuiltImage {
 /**
  * Reads what one build pushed: an image manifest, or BuildKit's index of one image manifest and attestation manifests.
  * The platform comes from the image's own config, not from what anybody says of it.
- * @throws ManifoldError `registry-…`, `invalid-document`, `wrong-architecture` when the config is for another platform
+ * @param root the digest that was pushed, or what it names where that is known: then the registry is asked only for what
+ * stands in it
+ * @throws ManifoldError `registry-…`, `invalid-document`
  */
 export async function readBuiltImage(
   client: RepositoryClient,
-  digest: Digest,
-  expected: Platform,
+  root: Digest | ManifestContent,
   options: GetOptions = {},
 ): Promise<BuiltImage> {
-  const content = await client.getManifest(digest, options);
+  const content = typeof root === 'string' ? await client.getManifest(root, options) : root;
   const { descriptor, attestations } = splitBuild(content, client.name);
-  const manifest =
-    descriptor.digest === content.digest ? content : await readChild(client, descriptor, options);
-  const where = `${client.name}@${descriptor.digest}`;
-  const { config: configDescriptor } = parseManifest(manifest, where);
+  const types = Promise.all(attestations.map(child => readPredicateTypes(client, child, options)));
+  // Read a moment ago, a manifest without an index around it is not read again.
+  const fresh = typeof root === 'string' && descriptor.digest === content.digest ? content : undefined;
+  const reading = fresh ?? readChild(client, descriptor, options);
+  const [manifest, config, found] = await Promise.all([
+    reading,
+    readConfig(client, descriptor.digest, reading, options),
+    types,
+  ]);
+  const image = { platform: normalisePlatform(config), image: descriptor, config, attestations };
+  return { content, manifest, image, predicateTypes: [...new Set(found.flat())].sort() };
+}
+
+async function readConfig(
+  client: RepositoryClient,
+  digest: Digest,
+  manifest: ManifestContent | Promise<ManifestContent>,
+  options: GetOptions,
+): Promise<ImageConfig> {
+  const where = `${client.name}@${digest}`;
+  const { config: configDescriptor } = parseManifest(await manifest, where);
   if (
     configDescriptor.mediaType !== MEDIA_TYPE.ociConfig &&
     configDescriptor.mediaType !== MEDIA_TYPE.dockerConfig
@@ -50,15 +71,19 @@ export async function readBuiltImage(
       `${where} is no image: its config is ${configDescriptor.mediaType}.`,
     );
   }
-  const [configBytes, types] = await Promise.all([
-    client.getBlob(configDescriptor, options),
-    Promise.all(attestations.map(attestation => readPredicateTypes(client, attestation, options))),
-  ]);
-  const config = parseConfig(configBytes, where);
-  const platform = normalisePlatform(config);
-  if (!samePlatform(platform, expected)) throw wrongArchitecture(where, expected, platform);
-  const predicateTypes = [...new Set(types.flat())].sort();
-  return { content, image: { platform, image: descriptor, config, attestations }, predicateTypes };
+  return parseConfig(await client.getBlob(configDescriptor, options), where);
+}
+
+/**
+ * Makes sure that a registry holds the manifests of a build, which was read whole from another.
+ * @throws ManifoldError `registry-…`, `digest-mismatch`, `invalid-document`
+ */
+export async function requireManifests(
+  client: RepositoryClient,
+  { image, attestations }: PlatformImage,
+  options: GetOptions = {},
+): Promise<void> {
+  await Promise.all([image, ...attestations].map(child => readChild(client, child, options)));
 }
 
 /** Reads a child of an index, which must be what its descriptor says: clients ask for it by those words. */
@@ -131,8 +156,10 @@ function splitBuild(
   return { descriptor, attestations };
 }
 
-function wrongArchitecture(where: string, expected: Platform, found: Platform): ManifoldError {
-  return new ManifoldError(
+/** @throws ManifoldError `wrong-architecture` when the config of an image is for another platform */
+export function requirePlatform(where: string, expected: Platform, found: Platform): void {
+  if (samePlatform(found, expected)) return;
+  throw new ManifoldError(
     'wrong-architecture',
     `${where} was built as ${formatPlatform(expected)}, but its config says that it is for ${formatPlatform(found)}.`,
     {

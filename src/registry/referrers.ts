@@ -11,7 +11,7 @@ import {
   MEDIA_TYPE,
   manifestContent,
 } from '../oci/manifest.ts';
-import type { RepositoryClient } from './client.ts';
+import type { GetOptions, RepositoryClient } from './client.ts';
 
 /** A registry that lists more than this for one manifest is not read to its end. */
 const MAX_PAGES = 100;
@@ -73,6 +73,8 @@ function fallbackTag(subject: Digest): string {
 }
 
 interface Fallback {
+  /** Of the listing; undefined where there is none. */
+  readonly digest: Digest | undefined;
   readonly entries: readonly unknown[];
   /** The document as it came, so that what others wrote into it stays. */
   readonly document: Record<string, unknown>;
@@ -99,14 +101,22 @@ function ourKind(entries: readonly unknown[]): Descriptor[] {
     .map(entry => checkDocument(descriptorSchema, entry, 'an entry of a list of referrers'));
 }
 
-async function readFallback(client: RepositoryClient, subject: Digest): Promise<Fallback> {
-  const content = await client.findManifest(fallbackTag(subject));
+async function readFallback(
+  client: RepositoryClient,
+  subject: Digest,
+  options: GetOptions = {},
+): Promise<Fallback> {
+  const content = await client.findManifest(fallbackTag(subject), options);
   const where = `${client.name}:${fallbackTag(subject)}`;
   if (content === undefined) {
-    return { entries: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex } };
+    return { digest: undefined, entries: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex } };
   }
   const entries = parseListing(content, `the fallback tag ${where}`);
-  return { entries, document: JSON.parse(Buffer.from(content.bytes).toString('utf8')) };
+  return {
+    digest: content.digest,
+    entries,
+    document: JSON.parse(Buffer.from(content.bytes).toString('utf8')),
+  };
 }
 
 const ATTEMPTS = 5;
@@ -123,9 +133,14 @@ async function addToFallback(
 ): Promise<void> {
   const holds = (entries: readonly unknown[]): boolean =>
     ourKind(entries).some(({ digest }) => digest === descriptor.digest);
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const { entries, document } = await readFallback(client, subject);
+  let shown: GetOptions = {};
+  for (let written = 0; ; written++) {
+    const { digest, entries, document } = await readFallback(client, subject, shown);
     if (holds(entries)) return;
+    const changesNothing = written > 0 && digest === shown.outdated;
+    if (changesNothing || written === ATTEMPTS) throw notKept(client, subject, written);
+    // From now on the tag shows what we write, or what somebody else writes, although maybe late.
+    shown = { justPushed: true, outdated: digest };
     const write = (manifests: readonly unknown[]) =>
       client.putManifest(
         manifestContent(Buffer.from(JSON.stringify({ ...document, manifests })), MEDIA_TYPE.ociIndex),
@@ -142,10 +157,13 @@ async function addToFallback(
       await write([...alive, descriptor]);
     }
   }
-  if (holds((await readFallback(client, subject)).entries)) return;
-  throw new ManifoldError(
+}
+
+function notKept(client: RepositoryClient, subject: Digest, written: number): ManifoldError {
+  const times = written === 1 ? 'once' : `${written} times`;
+  return new ManifoldError(
     'registry-refused',
-    `${client.name} did not keep our entry in its fallback tag ${fallbackTag(subject)}, written ${ATTEMPTS} times.`,
+    `${client.name} did not keep our entry in its fallback tag ${fallbackTag(subject)}, written ${times}.`,
     {
       hint: 'Something else writes referrers of the same image at the same time. Re-run this job when it is done.',
     },

@@ -1,7 +1,7 @@
 import { shortDigest } from '../oci/digest.ts';
 import type { PlatformImage } from '../oci/index.ts';
-import type { ManifestContent } from '../oci/manifest.ts';
-import { formatPlatform } from '../oci/platform.ts';
+import { isIndexType, type ManifestContent } from '../oci/manifest.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { BuildRecord } from '../records/record.ts';
 import type { Identity } from '../sign/identity.ts';
 
@@ -24,14 +24,19 @@ export interface MergeSummary {
   readonly index: ManifestContent;
   /** In the order of the index. */
   readonly images: readonly PlatformImage[];
+  /** Full names that point at the image. */
   readonly tags: readonly string[];
+  /** Tags that stay where they were. */
+  readonly kept: readonly { readonly name: string; readonly reason: string }[];
+  /** Platforms that were expected and are left out, as the user allowed. */
+  readonly missing: readonly Platform[];
   /** The command that checks the signatures; undefined when the image was not signed, as asked. */
   readonly check: string | undefined;
 }
 
 /** The page that the merge leaves behind: the index as a table, and how to check it. */
 export function mergeSummary(summary: MergeSummary): string {
-  const { component, index, images, tags, repositories, check } = summary;
+  const { component, index, images, tags, kept, missing, repositories, check } = summary;
   const signed = check === undefined ? 'no' : 'yes';
   const rows = images.map(image => [
     formatPlatform(image.platform),
@@ -44,14 +49,22 @@ export function mergeSummary(summary: MergeSummary): string {
     '',
     table(['Platform', 'Manifest', 'Attestations', 'Signed'], rows),
     '',
-    `Index ${code(index.digest)}${check === undefined ? '' : ', signed'}, the same in ${repositories.map(code).join(', ')}.`,
+    ...(missing.length === 0
+      ? []
+      : [`Published without ${missing.map(formatPlatform).join(', ')}, as \`allow-missing\` says.`, '']),
+    `${isIndexType(index.mediaType) ? 'Index' : 'Manifest'} ${code(index.digest)}${check === undefined ? '' : ', signed'}, the same in ${repositories.map(code).join(', ')}.`,
     '',
-    'Tags:',
-    '',
-    ...tags.map(tag => `- ${code(tag)}`),
-    '',
+    ...list('Tags:', tags.map(code)),
+    ...list(
+      'Tags that stay where they were:',
+      kept.map(({ name, reason }) => `${code(name)}: ${escapeMarkdown(reason)}`),
+    ),
     ...(check === undefined ? [] : ['Check it:', '', '```sh', check, '```', '']),
   ].join('\n');
+}
+
+function list(title: string, entries: readonly string[]): string[] {
+  return entries.length === 0 ? [] : [title, '', ...entries.map(entry => `- ${entry}`), ''];
 }
 
 /**
@@ -100,11 +113,11 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** The index as lines for the log. */
+/** The index, or the plain manifest of a single platform, as lines for the log. */
 export function indexTree(index: ManifestContent, images: readonly PlatformImage[]): string {
   const lines = images.flatMap(({ platform, image, attestations }) => [
     `  ${formatPlatform(platform).padEnd(16)} ${shortDigest(image.digest)}`,
     ...attestations.map(({ digest }) => `  ${'  attestation'.padEnd(16)} ${shortDigest(digest)}`),
   ]);
-  return [`index ${index.digest}`, ...lines].join('\n');
+  return [`${isIndexType(index.mediaType) ? 'index' : 'manifest'} ${index.digest}`, ...lines].join('\n');
 }

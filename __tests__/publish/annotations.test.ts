@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { parseAnnotation } from '../../src/oci/annotations.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import { type AnnotationSources, annotateIndex } from '../../src/publish/annotations.ts';
+import { failureOf } from '../servers/clients.ts';
+import { made, recordOf, TYPES } from '../servers/images.ts';
+
+const OCI = 'org.opencontainers.image';
+const [AMD64, ARM64] = ['linux/amd64', 'linux/arm64'].map(parsePlatform);
+const RECORDS = [
+  recordOf(made(TYPES.index, 'a'), 'linux/amd64', { started: '2026-11-21T10:00:05.000Z' }),
+  recordOf(made(TYPES.index, 'b'), 'linux/arm64', { started: '2026-11-21T10:00:03.000Z' }),
+];
+
+const annotate = (change: Partial<AnnotationSources> = {}) =>
+  annotateIndex({
+    server: 'https://github.com',
+    records: RECORDS,
+    created: undefined,
+    version: undefined,
+    platforms: [AMD64, ARM64].filter(platform => platform !== undefined),
+    missing: [],
+    metadata: [],
+    given: [],
+    defaults: true,
+    ...change,
+  });
+const all = (...texts: string[]) => texts.map(parseAnnotation);
+
+describe('the annotations of an index', () => {
+  it('tell where it comes from, by the builds and not by this job or the clock', () => {
+    expect(annotate().index).toEqual({
+      [`${OCI}.created`]: '2026-11-21T10:00:03.000Z',
+      [`${OCI}.revision`]: RECORDS[0]?.source.commit,
+      [`${OCI}.source`]: 'https://github.com/acme/app',
+    });
+    expect(annotate({ records: [...RECORDS].reverse() })).toMatchObject({ index: annotate().index });
+  });
+
+  it('have the time of the plan, which is one for all components', () => {
+    const created = '2026-11-21T09:00:00.000Z';
+    expect(annotate({ created }).index[`${OCI}.created`]).toBe(created);
+  });
+
+  it('have the version, where there is one', () => {
+    expect(annotate({ version: '1.2.3' }).index[`${OCI}.version`]).toBe('1.2.3');
+  });
+
+  it('tell which platforms are missing', () => {
+    const missing = ['linux/s390x', 'linux/arm/v7'].map(parsePlatform);
+    expect(annotate({ missing }).index['dev.manifold.missing-platforms']).toBe('linux/s390x,linux/arm/v7');
+  });
+
+  it('are those of docker/metadata-action, except for its time, which differs in every job', () => {
+    const metadata = all(`index:${OCI}.created=2030-01-01T00:00:00.000Z`, `index:${OCI}.title=App`);
+    const { index } = annotate({ metadata });
+    expect(index[`${OCI}.title`]).toBe('App');
+    expect(index[`${OCI}.created`]).toBe('2026-11-21T10:00:03.000Z');
+  });
+
+  it("are the user's own before all others, the time too", () => {
+    const metadata = all(`index:${OCI}.title=theirs`, `index:${OCI}.revision=theirs`);
+    const given = all(`index:${OCI}.title=ours`, `index:${OCI}.created=2020-01-01T00:00:00Z`);
+    expect(annotate({ metadata, given }).index).toMatchObject({
+      [`${OCI}.title`]: 'ours',
+      [`${OCI}.revision`]: 'theirs',
+      [`${OCI}.created`]: '2020-01-01T00:00:00Z',
+    });
+  });
+
+  it("are nothing but the user's own where there is no place for others", () => {
+    expect(annotate({ defaults: false }).index).toEqual({});
+    expect(annotate({ defaults: false, given: all('index:a=b') }).index).toEqual({ a: 'b' });
+  });
+
+  it('stand on the descriptor of a platform that they name', () => {
+    const { descriptors, index } = annotate({ given: all('manifest-descriptor[linux/arm64]:a=b') });
+    expect(descriptors(parsePlatform('linux/arm64'))).toEqual({ a: 'b' });
+    expect(descriptors(parsePlatform('linux/amd64'))).toEqual({});
+    expect(index).not.toHaveProperty('a');
+  });
+
+  it('for a platform that is left out are no mistake, and for one that was never there they are', async () => {
+    const given = all('manifest-descriptor[linux/s390x]:a=b');
+    expect(annotate({ given, missing: [parsePlatform('linux/s390x')] }).index).not.toHaveProperty('a');
+    expect((await failureOf(() => annotate({ given }))).code).toBe('invalid-input');
+  });
+
+  it('that were moved are told', () => {
+    expect(annotate({ given: all('manifest:a=b') }).notices).toHaveLength(1);
+    expect(annotate({ given: all('index:a=b') }).notices).toEqual([]);
+  });
+});

@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest';
+import { sendJson } from '../../lab/parts/http.ts';
+import { readChildren } from '../../src/publish/children.ts';
+import type { BuildRecord } from '../../src/records/record.ts';
+import { failureOf, SHORT } from '../servers/clients.ts';
+import {
+  attestationDescriptor,
+  made,
+  PROVENANCE,
+  pushImage,
+  storeManifest,
+  TYPES,
+} from '../servers/images.ts';
+import { childrenOf, setUp } from './built.ts';
+
+const ARM64 = 'linux/arm64';
+
+describe('the builds of a component', () => {
+  it('are read with what they hold', async () => {
+    const all = await setUp();
+    const { children, problems } = await childrenOf(all);
+    expect(problems).toEqual([]);
+    expect(children.map(({ record }) => record)).toEqual(all.records);
+    expect(children.map(({ built }) => built.image.image.digest)).toEqual(
+      [...all.images.values()].map(({ manifest }) => manifest.descriptor.digest),
+    );
+    expect(children[0]?.built.predicateTypes).toEqual([PROVENANCE]);
+  });
+
+  it('are read whole from one registry, and their manifests alone from the others', async () => {
+    const all = await setUp({ registries: [{}, {}] });
+    const { children } = await childrenOf(all);
+    expect(children[0]?.source.name).toBe(all.names[0]);
+    const [first, second] = all.registries;
+    expect(first?.count('GET', /\/blobs\//)).toBe(2);
+    expect(second?.count('GET', /\/blobs\//)).toBe(0);
+    expect(second?.count('GET', /\/manifests\//)).toBe(4);
+    // Their indexes are in the records.
+    for (const { root } of all.images.values()) {
+      expect(first?.count('GET', new RegExp(root.descriptor.digest))).toBe(0);
+    }
+  });
+
+  it('are read where they go: a name of the builds that is no target is left alone', async () => {
+    const all = await setUp({ registries: [{}, {}] });
+    const { children } = await readChildren(all.records, all.repositories.slice(1), all.connect);
+    expect(children.map(({ source }) => source.name)).toEqual([all.names[1], all.names[1]]);
+    expect(all.registries[0]?.log).toEqual([]);
+  });
+
+  it('are read where they were pushed when they go elsewhere', async () => {
+    const all = await setUp();
+    const elsewhere = [{ registry: all.registries[0]?.host ?? '', path: 'acme/other' }];
+    const { children } = await readChildren(all.records, elsewhere, all.connect);
+    expect(children.map(({ source }) => source.name)).toEqual([all.names[0], all.names[0]]);
+  });
+
+  it('that a registry shows late are waited for, there and in the others', async () => {
+    const all = await setUp({ registries: [{}, {}] });
+    for (const registry of all.registries) {
+      registry.on({ path: /./, times: 3, answer: (_, response) => sendJson(response, 404, {}) });
+    }
+    expect((await childrenOf(all)).children).toHaveLength(2);
+  });
+});
+
+describe('a build that is not what its record says is a problem, with what to do', () => {
+  it('when it is for another architecture', async () => {
+    const all = await setUp({ platforms: ['linux/amd64'] });
+    const wrong = all.record(ARM64, all.push(ARM64, { architecture: 'amd64', content: 'wrong' }));
+    const { children, problems } = await childrenOf({ ...all, records: [...all.records, wrong] });
+    expect(children).toHaveLength(1);
+    expect(problems).toMatchObject([
+      { code: 'wrong-architecture', component: 'app', platform: ARM64, expected: 'an image for linux/arm64' },
+    ]);
+    expect(problems[0]?.found).toContain('linux/amd64');
+    expect(problems[0]?.remedy).toContain('re-run the job "build" of linux/arm64');
+  });
+
+  it.each([
+    ['the first', 0],
+    ['another', 1],
+  ])('when %s of the registries lacks its manifest', async (_, position) => {
+    const all = await setUp({ registries: [{}, {}], retry: SHORT });
+    const { manifest } = all.images.get(ARM64) ?? {};
+    all.registries[position]?.repository('acme/app').manifests.delete(manifest?.descriptor.digest ?? '');
+    const { children, problems } = await childrenOf(all);
+    expect(children.map(({ record }) => record.platform)).toEqual(['linux/amd64']);
+    expect(problems).toMatchObject([{ code: 'registry-not-found', platform: ARM64 }]);
+    expect(problems[0]?.found).toContain(all.registries[position]?.host);
+  });
+
+  it.each([0, 1])('when registry %d lacks its attestation manifest', async position => {
+    const all = await setUp({ registries: [{}, {}], retry: SHORT });
+    const { attestation } = all.images.get(ARM64) ?? {};
+    all.registries[position]?.repository('acme/app').manifests.delete(attestation?.descriptor.digest ?? '');
+    const { problems } = await childrenOf(all);
+    expect(problems).toMatchObject([{ code: 'registry-not-found', platform: ARM64 }]);
+  });
+
+  it('when its record tells of an attestation that is not there', async () => {
+    const all = await setUp();
+    const invented = 'https://spdx.dev/Document';
+    const records = all.records.map(record =>
+      record.platform === ARM64 ? { ...record, attestations: [PROVENANCE, invented] } : record,
+    );
+    const { problems } = await childrenOf({ ...all, records });
+    expect(problems).toMatchObject([{ code: 'tampered-record', platform: ARM64 }]);
+    expect(problems[0]?.expected).toBe(`attestations of ${invented}`);
+  });
+
+  it('when its index is about another image, or about several', async () => {
+    const all = await setUp();
+    const contents = all.registries[0]?.repository('acme/app');
+    const other = pushImage(contents as NonNullable<typeof contents>, { architecture: 's390x' });
+    const image = all.images.get(ARM64);
+    const stray = attestationDescriptor(
+      other.attestation?.descriptor as never,
+      other.manifest.descriptor.digest,
+    );
+    const records = [[stray], [other.manifest.descriptor]].map((more): BuildRecord => {
+      const manifests = [image?.manifest.descriptor, ...more];
+      const root = made(TYPES.index, { schemaVersion: 2, mediaType: TYPES.index, manifests });
+      storeManifest(contents as NonNullable<typeof contents>, root);
+      return all.record(ARM64, { ...other, root });
+    });
+    const { children, problems } = await childrenOf({ ...all, records });
+    expect(children).toEqual([]);
+    expect(problems.map(({ code }) => code)).toEqual(['tampered-record', 'tampered-record']);
+  });
+
+  it('and all of them are told, not the first alone', async () => {
+    const all = await setUp({ retry: SHORT });
+    for (const { manifest } of all.images.values()) {
+      all.registries[0]?.repository('acme/app').manifests.delete(manifest.descriptor.digest);
+    }
+    const { problems } = await childrenOf(all);
+    expect(problems.map(({ platform }) => platform)).toEqual([ARM64, 'linux/amd64']);
+  });
+});
+
+it('a registry that cannot be asked says nothing of the builds: that is its own error', async () => {
+  const all = await setUp({ retry: SHORT });
+  all.registries[0]?.on({ answer: (_, response) => sendJson(response, 503, {}) });
+  expect((await failureOf(() => childrenOf(all))).code).toBe('registry-unavailable');
+  const denied = await setUp();
+  denied.registries[0]?.on({ answer: (_, response) => sendJson(response, 403, {}) });
+  expect((await failureOf(() => childrenOf(denied))).code).toBe('registry-forbidden');
+});

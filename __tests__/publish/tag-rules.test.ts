@@ -1,0 +1,292 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Digest } from '../../src/oci/digest.ts';
+import { decideMove, type Origin, originOf, rankTag, TAG_POLICIES } from '../../src/publish/tag-rules.ts';
+import { compareVersions } from '../../src/publish/versions.ts';
+import { anyText } from '../servers/arbitraries.ts';
+
+const OURS: Digest = `sha256:${'a'.repeat(64)}`;
+const THEIRS: Digest = `sha256:${'b'.repeat(64)}`;
+const SOURCE = 'https://github.com/acme/app';
+const NOON = '2026-11-21T12:00:00.000Z';
+const LATER = '2026-11-21T12:00:01.000Z';
+
+const ours = (origin: Partial<Origin> = {}): Origin => ({ digest: OURS, source: SOURCE, ...origin });
+const theirs = (origin: Partial<Origin> = {}): Origin => ({ digest: THEIRS, source: SOURCE, ...origin });
+const newest = (mine: Partial<Origin>, current: Partial<Origin>) =>
+  decideMove('newest', ours(mine), theirs(current));
+const MOVE = { move: true };
+const kept = (reason: string) => ({
+  move: false,
+  outcome: 'kept',
+  reason: expect.stringContaining(reason),
+});
+
+describe('a tag', () => {
+  it.each([
+    ['1.2.3', 'fixed'],
+    ['v1.2.3', 'fixed'],
+    ['v1.2.3-alpine', 'fixed'],
+    ['1.2.3-rc.1', 'fixed'],
+    ['1.2.3_build', 'fixed'],
+    ['1.2.3.4', 'fixed'],
+    ['sha-860c190', 'fixed'],
+    ['sha-860c190-alpine', 'fixed'],
+    ['860c1905e2d1', 'fixed'],
+    ['c0ffee'.repeat(6), 'fixed'],
+    ['20261121', 'fixed'],
+    ['20261121-1030', 'fixed'],
+    ['2026-11-21T10-30-00', 'fixed'],
+    ['2026.11.21', 'fixed'],
+    ['nightly-2026-11-21', 'fixed'],
+    ['1', 'floating'],
+    ['1.2', 'floating'],
+    ['v1', 'floating'],
+    ['1.2-alpine', 'floating'],
+    ['2026', 'floating'],
+    ['2026-11', 'floating'],
+    ['2026-13-45', 'floating'],
+    ['main', 'floating'],
+    ['edge', 'floating'],
+    ['nightly', 'floating'],
+    ['pr-12', 'floating'],
+    ['sha-main', 'floating'],
+    ['facade', 'floating'],
+    ['latest', 'latest'],
+    ['latest-alpine', 'latest'],
+    ['alpine-latest', 'latest'],
+    ['1.2.3-latest', 'latest'],
+    ['latestish', 'floating'],
+    ['lates', 'floating'],
+  ])('called %s is %s', (tag, rank) => {
+    expect(rankTag(tag, [])).toBe(rank);
+  });
+
+  it('that a pattern calls immutable is fixed, but what follows "latest" is not moved before the others', () => {
+    expect(rankTag('release-7', ['v*', 'release-?'])).toBe('fixed');
+    expect(rankTag('release-17', ['v*', 'release-?'])).toBe('floating');
+    expect(rankTag('latest', ['*'])).toBe('latest');
+  });
+
+  it('is ranked at once, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.oneof(anyText, fc.string()), text => {
+        expect(['fixed', 'floating', 'latest']).toContain(rankTag(text, ['*a*b*']));
+      }),
+    );
+    expect(rankTag('-latest'.repeat(100_000).concat('x'), ['*'.repeat(1000)])).toBe('fixed');
+  });
+});
+
+describe('the origin of an image', () => {
+  it('is read from its annotations', () => {
+    const annotations = {
+      'org.opencontainers.image.source': SOURCE,
+      'org.opencontainers.image.version': ' 1.2.3 ',
+      'org.opencontainers.image.revision': 'c0ffee',
+      'org.opencontainers.image.created': NOON,
+      source: 'other',
+    };
+    const expected = { digest: OURS, source: SOURCE, version: '1.2.3', revision: 'c0ffee', created: NOON };
+    expect(originOf(annotations, OURS)).toEqual(expected);
+  });
+
+  it('is only the digest where there are none, or empty ones', () => {
+    expect(originOf(undefined, OURS)).toEqual({ digest: OURS });
+    expect(originOf({ 'org.opencontainers.image.version': '' }, OURS)).toEqual({ digest: OURS });
+  });
+});
+
+describe('two versions', () => {
+  it.each([
+    ['1.2.3', '1.2.4'],
+    ['1.9.9', '2.0.0'],
+    ['1.9.0', '1.10.0'],
+    ['1.9.0', '2.0.0-rc.1'],
+    ['v1.2.3', '1.2.4'],
+    ['2.0.0-rc.1', '2.0.0'],
+    ['2.0.0-rc.1', '2.0.0-rc.2'],
+    ['2.0.0-beta', '2.0.0-rc1'],
+    ['2.0.0-rc.9', '2.0.0-rc.10'],
+    ['1.2.3-alpine', '1.2.4-alpine'],
+    ['1.2.3-alpine3.20', '1.2.4-alpine3.19'],
+    ['2.0.0-rc.1-alpine', '2.0.0-alpine'],
+    ['2.0.0-rc.1-slim-bookworm', '2.0.0-rc.2-slim-bookworm'],
+    ['1.2.3-4', '1.2.4-1'],
+    ['1.2.3+build.9', '1.2.4+build.1'],
+  ])('%s comes before %s', (older, newer) => {
+    expect(compareVersions(older, newer)).toBeLessThan(0);
+    expect(compareVersions(newer, older)).toBeGreaterThan(0);
+    expect(compareVersions(newer, newer)).toBe(0);
+  });
+
+  it.each([
+    ['1.2.3', 'v1.2.3'],
+    ['1.2.3+a', '1.2.3+b'],
+    ['1.2.3-alpine3.20', '1.2.3-alpine3.21'],
+    ['1.2.3-1', '1.2.3-2'],
+  ])('%s and %s are the same', (a, b) => {
+    expect(compareVersions(a, b)).toBe(0);
+  });
+
+  it.each([
+    ['1.2.3', '1.2.4-alpine'],
+    ['1.2.3-debian', '1.2.4-alpine'],
+    ['1.2.3', '1.2.4-1'],
+    ['1.2.3', '1.3'],
+    ['1.2.3', 'main'],
+    ['1.2.3', ''],
+    ['1.2.3', '01.2.4'],
+    ['1.2.3', `${'9'.repeat(30)}.0.0`],
+    ['1.2.3', '=1.2.4'],
+    ['1.2.3', '1.2.4\n'],
+    ['1.2.3-rc', '1.2.4-rc-rc'],
+  ])('%j and %j are not compared', (a, b) => {
+    expect(compareVersions(a, b)).toBeUndefined();
+    expect(compareVersions(b, a)).toBeUndefined();
+  });
+
+  it('have one order, whatever they are', () => {
+    const number = fc.nat({ max: 3 });
+    const suffix = fc.constantFrom('', '-rc.1', '-rc.2', '-alpine', '-rc.1-alpine', '-1', '+x');
+    const version = fc
+      .tuple(number, number, number, suffix)
+      .map(([major, minor, patch, rest]) => `${major}.${minor}.${patch}${rest}`);
+    fc.assert(
+      fc.property(fc.oneof(version, anyText), version, (a, b) => {
+        const order = compareVersions(a, b);
+        expect(compareVersions(b, a)).toBe(order === undefined || order === 0 ? order : -order);
+      }),
+      { numRuns: 500 },
+    );
+    expect(compareVersions(`1.2.3-${'a-'.repeat(200_000)}`, '1.2.3')).toBeUndefined();
+  });
+});
+
+describe('by "newest" a tag', () => {
+  it('that does not exist is made', () => {
+    expect(decideMove('newest', ours(), 'absent')).toEqual(MOVE);
+  });
+
+  it('moves from an older version to a newer one, whenever they were built', () => {
+    expect(newest({ version: '1.2.4', created: NOON }, { version: '1.2.3', created: LATER })).toEqual(MOVE);
+  });
+
+  it('stays at a newer version, and says both', () => {
+    expect(newest({ version: '1.9.9', created: LATER }, { version: '2.0.0', created: NOON })).toEqual(
+      kept('version 2.0.0, which is newer than 1.9.9'),
+    );
+  });
+
+  it('with a hot fix of an older line leaves "latest" and moves "1.9"', () => {
+    const hotFix = ours({ version: '1.9.9', created: LATER });
+    const atLatest = theirs({ version: '2.0.0', created: NOON });
+    const atLine = theirs({ version: '1.9.8', created: NOON });
+    expect(decideMove('newest', hotFix, atLatest)).toMatchObject({ move: false, outcome: 'kept' });
+    expect(decideMove('newest', hotFix, atLine)).toEqual(MOVE);
+  });
+
+  it('moves to a pre-release of a later version, since it was asked for, and on to the release', () => {
+    expect(newest({ version: '2.0.0-rc.1' }, { version: '1.9.0' })).toEqual(MOVE);
+    expect(newest({ version: '2.0.0' }, { version: '2.0.0-rc.1' })).toEqual(MOVE);
+    expect(newest({ version: '2.0.0-rc.1' }, { version: '2.0.0' })).toMatchObject({ outcome: 'kept' });
+  });
+
+  it.each([
+    ['the same', '1.2.3', '1.2.3'],
+    ['no', undefined, undefined],
+    ['other', 'main', 'edge'],
+    ['one', '1.2.3', undefined],
+    ['differently flavoured', '1.2.3-alpine', '1.2.4'],
+  ])('with %s versions goes by the time of the build', (_, mine, current) => {
+    const version = (text: string | undefined) => (text === undefined ? {} : { version: text });
+    expect(newest({ ...version(mine), created: NOON }, { ...version(current), created: LATER })).toEqual(
+      kept(`${LATER}, which is newer than this one of ${NOON}`),
+    );
+    expect(newest({ ...version(mine), created: LATER }, { ...version(current), created: NOON })).toEqual(
+      MOVE,
+    );
+    expect(newest({ ...version(mine), created: NOON }, { ...version(current), created: NOON })).toEqual(MOVE);
+  });
+
+  it('compares times and not how they are written', () => {
+    expect(newest({ created: NOON }, { created: '2026-11-21T13:30:00+01:00' })).toMatchObject({
+      move: false,
+    });
+    expect(newest({ created: NOON }, { created: '2026-11-21T12:30:00+01:00' })).toEqual(MOVE);
+    expect(newest({ created: NOON }, { created: '2026-11-21T12:00:00.001Z' })).toMatchObject({ move: false });
+  });
+
+  it.each(['', 'tomorrow', '2027', '9999999999999', '2027-13-45T99:00:00Z', '2027-01-01', 'Z'])(
+    'moves where a time is illegible: %j',
+    created => {
+      expect(newest({ created: NOON }, { created })).toEqual(MOVE);
+      expect(newest({ created }, { created: LATER })).toEqual(MOVE);
+      expect(newest({}, { created: LATER })).toEqual(MOVE);
+    },
+  );
+
+  it.each(['https://github.com/acme/other', undefined])(
+    'moves when what it points at has another source: %s',
+    source => {
+      const current: Origin = { digest: THEIRS, version: '9.0.0', created: LATER, ...(source && { source }) };
+      expect(decideMove('newest', ours({ version: '1.0.0', created: NOON }), current)).toEqual(MOVE);
+    },
+  );
+
+  it('moves when we do not know our own source, and when nothing is known of the other', () => {
+    const mine: Origin = { digest: OURS, version: '1.0.0' };
+    expect(decideMove('newest', mine, { digest: THEIRS, version: '2.0.0' })).toEqual(MOVE);
+    expect(decideMove('newest', ours({ version: '1.0.0' }), undefined)).toEqual(MOVE);
+  });
+
+  it.each([`${SOURCE}.git`, `${SOURCE}/`, 'https://GitHub.com/Acme/App'])(
+    'knows its source by another spelling: %s',
+    source => {
+      expect(newest({ version: '1.0.0' }, { version: '2.0.0', source })).toMatchObject({ outcome: 'kept' });
+    },
+  );
+
+  it('says why in one short line, whatever stands in the annotations', () => {
+    const hostile = (text: string) => originOf({ 'org.opencontainers.image.version': text }, THEIRS);
+    fc.assert(
+      fc.property(fc.oneof(anyText, fc.constant('2.0.0-\u001b[31m'), fc.string()), text => {
+        const current = { ...hostile(text), source: SOURCE, created: LATER };
+        const decision = decideMove('newest', ours({ version: '1.0.0', created: NOON }), current);
+        if (!decision.move) expect(decision.reason).not.toMatch(/\p{Cc}/u);
+      }),
+    );
+    const long = decideMove(
+      'newest',
+      ours({ version: '1.0.0' }),
+      theirs({ version: `2.0.0+${'x'.repeat(9999)}` }),
+    );
+    expect(long).toMatchObject({ move: false });
+    expect(JSON.stringify(long).length).toBeLessThan(500);
+  });
+});
+
+describe('by every policy a tag', () => {
+  it.each(TAG_POLICIES)('that points at our image already has nothing to do: %s', policy => {
+    const decision = decideMove(policy, ours({ version: '1.0.0' }), ours({ version: '2.0.0' }));
+    expect(decision).toMatchObject({ move: false, outcome: 'already' });
+  });
+
+  it.each(TAG_POLICIES)('that does not exist is made: %s', policy => {
+    expect(decideMove(policy, ours(), 'absent')).toEqual(MOVE);
+  });
+});
+
+it('by "overwrite" a tag moves to an older image too', () => {
+  const newer = theirs({ version: '2.0.0', created: LATER });
+  expect(decideMove('overwrite', ours({ version: '1.0.0', created: NOON }), newer)).toEqual(MOVE);
+  expect(decideMove('overwrite', ours(), undefined)).toEqual(MOVE);
+});
+
+it('by "never-move" a tag that exists stays, whatever it points at', () => {
+  const older = theirs({ version: '1.0.0' });
+  expect(decideMove('never-move', ours({ version: '2.0.0' }), older)).toEqual(
+    kept('sha256:bbbbbbbbbbbb, and by "tag-policy: never-move"'),
+  );
+  expect(decideMove('never-move', ours(), undefined)).toEqual(kept('another image'));
+});

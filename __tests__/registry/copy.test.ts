@@ -1,0 +1,386 @@
+import { describe, expect, it } from 'vitest';
+import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
+import { serve } from '../../lab/parts/http.ts';
+import type { Descriptor } from '../../src/oci/manifest.ts';
+import { copyManifests } from '../../src/registry/copy.ts';
+import { clientOf, failureOf, opened, registries, SHORT } from '../servers/clients.ts';
+import { type Made, made, pushImage, storeManifest, TYPES } from '../servers/images.ts';
+import {
+  type Answer,
+  type Contents,
+  type RegistryOptions,
+  sha256,
+  startRegistry,
+} from '../servers/registry.ts';
+import { answer } from '../servers/repository.ts';
+
+/** Two registries, an image with its attestation in the first. */
+async function twoRegistries() {
+  const [from, to] = [await opened(startRegistry()), await opened(startRegistry())];
+  const held = from.repository('acme/app');
+  const image = pushImage(held);
+  return {
+    from,
+    to,
+    held,
+    image,
+    manifests: descriptorsOf(image),
+    arrived: to.repository('acme/app'),
+    source: clientOf(from),
+    target: clientOf(to),
+  };
+}
+
+const descriptorsOf = ({ manifest, attestation }: { manifest: Made; attestation: Made | undefined }) =>
+  [manifest, attestation].flatMap(thing => thing?.descriptor ?? []);
+
+/** An image whose layers are these. */
+function pushLayers(contents: Contents, layers: readonly Made[]): Descriptor {
+  const config = made(TYPES.config, '{"os":"linux","architecture":"amd64"}');
+  const manifest = made(TYPES.manifest, {
+    schemaVersion: 2,
+    mediaType: TYPES.manifest,
+    config: config.descriptor,
+    layers: layers.map(({ descriptor }) => descriptor),
+  });
+  for (const { bytes, descriptor } of [config, ...layers]) contents.blobs.set(descriptor.digest, bytes);
+  storeManifest(contents, manifest);
+  return manifest.descriptor;
+}
+
+const layer = (text: string, size = 0): Made => {
+  const bytes = Buffer.concat([Buffer.from(text), Buffer.alloc(size)]);
+  const digest = sha256(bytes) as Descriptor['digest'];
+  return { bytes, descriptor: { mediaType: TYPES.layer, digest, size: bytes.length } };
+};
+
+const sorted = (values: Iterable<unknown>) => [...values].map(String).sort();
+
+describe('copying manifests to another registry', () => {
+  it('brings them with all they consist of, byte for byte, and no tag', async () => {
+    const { source, target, held, arrived, manifests } = await twoRegistries();
+    const report = await copyManifests(source, target, manifests);
+    for (const { digest } of manifests)
+      expect(arrived.manifests.get(digest)).toEqual(held.manifests.get(digest));
+    expect(sorted(arrived.blobs.keys())).toEqual(sorted(held.blobs.keys()));
+    expect([...arrived.blobs.values()].every(bytes => held.blobs.get(sha256(bytes))?.equals(bytes))).toBe(
+      true,
+    );
+    expect(arrived.tags.size).toBe(0);
+    expect(sorted(report.manifests.copied)).toEqual(sorted(manifests.map(({ digest }) => digest)));
+    expect(sorted(report.blobs.uploaded)).toEqual(sorted(held.blobs.keys()));
+  });
+
+  it('costs one request for each that is there, and nothing is read from the source', async () => {
+    const { from, to, source, target, manifests } = await twoRegistries();
+    await copyManifests(source, target, manifests);
+    from.log.length = 0;
+    to.log.length = 0;
+    const report = await copyManifests(source, clientOf(to), manifests);
+    expect(to.log.map(({ method }) => method)).toEqual(manifests.map(() => 'HEAD'));
+    expect(from.log).toEqual([]);
+    expect(report.manifests).toEqual({ copied: [], present: manifests.map(({ digest }) => digest) });
+  });
+
+  it('brings a blob that several manifests name once, and one that is there not at all', async () => {
+    const { from, to, source, target, held, arrived } = await twoRegistries();
+    const [shared, known] = [layer('shared'), layer('known')];
+    const one = pushLayers(held, [shared, known, layer('one')]);
+    const two = pushLayers(held, [shared, known, shared, layer('two')]);
+    arrived.blobs.set(known.descriptor.digest, known.bytes);
+    const report = await copyManifests(source, target, [one, two, one]);
+    expect(from.count('GET', new RegExp(shared.descriptor.digest))).toBe(1);
+    expect(from.count('GET', new RegExp(known.descriptor.digest))).toBe(0);
+    expect(to.count('PUT', /blobs/)).toBe(4);
+    expect(report.blobs.present).toEqual([known.descriptor.digest]);
+    expect(to.count('PUT', /manifests/)).toBe(2);
+  });
+
+  it('puts the manifest when all its blobs are there, and waits while the registry does not see them yet', async () => {
+    const { to, source, target, manifests, arrived } = await twoRegistries();
+    to.on({ method: 'PUT', path: /manifests/, times: 2, answer: answer(400, 'MANIFEST_BLOB_UNKNOWN') });
+    await copyManifests(source, target, manifests.slice(0, 1));
+    expect(arrived.manifests.has(manifests[0]?.digest ?? '')).toBe(true);
+    const methods = to.log.map(({ method, path }) => `${method} ${path.split('/')[4]}`);
+    expect(methods.lastIndexOf('PUT blobs')).toBeLessThan(methods.indexOf('PUT manifests'));
+  });
+
+  it('waits for a source that does not show yet what was pushed to it', async () => {
+    const { from, source, target, manifests, arrived } = await twoRegistries();
+    from.on({ path: /manifests/, times: 2, answer: answer(404, 'MANIFEST_UNKNOWN') });
+    await copyManifests(source, target, manifests, { justPushed: true });
+    expect(arrived.manifests.size).toBe(2);
+  });
+
+  it('tells of each blob and manifest, once', async () => {
+    const { source, target, manifests, held } = await twoRegistries();
+    const lines: string[] = [];
+    await copyManifests(source, target, manifests, { onProgress: line => lines.push(line) });
+    const named = [...held.blobs.keys(), ...manifests.map(({ digest }) => digest)];
+    expect(named.map(name => lines.filter(line => line.includes(name)).length)).toEqual(named.map(() => 1));
+  });
+
+  it.each([
+    ['urls', { ...layer('foreign').descriptor, urls: ['https://example.com/layer'] }],
+    [
+      "OCI's type",
+      {
+        ...layer('foreign').descriptor,
+        mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+      },
+    ],
+    [
+      "Docker's type",
+      {
+        ...layer('foreign').descriptor,
+        mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+      },
+    ],
+  ])('leaves a layer where it is that has %s', async (_, descriptor) => {
+    const { from, to, source, target, held, arrived } = await twoRegistries();
+    const manifest = pushLayers(held, [{ bytes: Buffer.from('x'), descriptor }, layer('own')]);
+    held.blobs.delete(descriptor.digest);
+    to.on({
+      method: 'PUT',
+      path: /manifests/,
+      answer: (seen, response) => {
+        arrived.manifests.set(manifest.digest, { bytes: seen.body, mediaType: TYPES.manifest });
+        response.writeHead(201).end();
+      },
+    });
+    const report = await copyManifests(source, target, [manifest]);
+    expect(report.blobs.left).toEqual([descriptor.digest]);
+    expect([...from.log, ...to.log].some(({ path }) => path.includes(descriptor.digest))).toBe(false);
+    expect(arrived.blobs.has(layer('own').descriptor.digest)).toBe(true);
+  });
+
+  it('refuses an index, and what is not as its descriptor says', async () => {
+    const { to, source, target, image, manifests } = await twoRegistries();
+    const [manifest] = manifests as [Descriptor];
+    for (const wrong of [
+      image.root.descriptor,
+      { ...manifest, size: manifest.size + 1 },
+      { ...manifest, mediaType: TYPES.dockerManifest },
+    ]) {
+      const error = await failureOf(() => copyManifests(source, target, [wrong]));
+      expect(error.code).toBe('invalid-document');
+      expect(error.message).toContain(wrong.digest);
+    }
+    expect(to.count('PUT', /./)).toBe(0);
+  });
+
+  it('says what the source does not hold', async () => {
+    const { source, target, held, image, manifests } = await twoRegistries();
+    held.blobs.delete(image.config.descriptor.digest);
+    const error = await failureOf(() => copyManifests(source, target, manifests));
+    expect(error.code).toBe('registry-not-found');
+    expect(error.message).toContain(image.config.descriptor.digest);
+  });
+});
+
+const reset: Answer = (_, response) => {
+  response.socket?.resetAndDestroy();
+  response.destroy();
+};
+
+describe('a blob on its way', () => {
+  it.each([
+    ['other bytes', (bytes: Buffer) => Buffer.alloc(bytes.length, 'x')],
+    ['fewer bytes', (bytes: Buffer) => bytes.subarray(1)],
+    ['more bytes', (bytes: Buffer) => Buffer.concat([bytes, bytes])],
+    ['no bytes', () => Buffer.alloc(0)],
+  ])('with %s than its descriptor names never becomes one', async (_, change) => {
+    const { to, source, target, held, arrived } = await twoRegistries();
+    const content = layer('the content of a layer', 100_000);
+    const manifest = pushLayers(held, [content]);
+    held.blobs.set(content.descriptor.digest, change(content.bytes));
+    // The target would take anything.
+    to.on({
+      method: 'PUT',
+      path: new RegExp(encodeURIComponent(content.descriptor.digest)),
+      answer: (seen, response) => {
+        arrived.blobs.set(content.descriptor.digest, seen.body);
+        response.writeHead(201).end();
+      },
+    });
+    const error = await failureOf(() => copyManifests(source, target, [manifest]));
+    expect(error.code).toBe('digest-mismatch');
+    expect(error.message).toContain(content.descriptor.digest);
+    expect(arrived.blobs.has(content.descriptor.digest)).toBe(false);
+    expect(arrived.manifests.size).toBe(0);
+  });
+
+  it('is not refused for a wrong size in the descriptor only after it was uploaded', async () => {
+    const { source, target, held, arrived } = await twoRegistries();
+    const content = layer('content');
+    const { digest, size } = content.descriptor;
+    const manifest = pushLayers(held, [
+      { ...content, descriptor: { ...content.descriptor, size: size + 1 } },
+    ]);
+    const error = await failureOf(() => copyManifests(source, target, [manifest]));
+    expect(error.code).toBe('digest-mismatch');
+    expect(arrived.blobs.has(digest)).toBe(false);
+  });
+
+  it('passes through: its beginning is with the target before its end has left the source', async () => {
+    const { source, target, from, to, held } = await twoRegistries();
+    const content = layer('content', 1_000_000);
+    const manifest = pushLayers(held, [content]);
+    const half = content.bytes.length / 2;
+    let begun = () => {};
+    const beginning = new Promise<void>(resolve => {
+      begun = resolve;
+    });
+    from.on({
+      path: new RegExp(`blobs/${content.descriptor.digest}`),
+      answer: async (_, response) => {
+        response.writeHead(200, { 'content-length': content.bytes.length });
+        response.write(content.bytes.subarray(0, half));
+        await beginning;
+        response.end(content.bytes.subarray(half));
+      },
+    });
+    const storage = await opened(
+      serve(async (request, response) => {
+        let length = 0;
+        for await (const chunk of request) {
+          length += (chunk as Buffer).length;
+          if (length > half / 2) begun();
+        }
+        to.repository('acme/app').blobs.set(content.descriptor.digest, content.bytes);
+        response.writeHead(201).end();
+      }),
+    );
+    to.on({
+      method: 'POST',
+      answer: (_, response) => void response.writeHead(202, { location: `${storage.url}/session` }).end(),
+    });
+    const config = made(TYPES.config, '{"os":"linux","architecture":"amd64"}');
+    to.repository('acme/app').blobs.set(config.descriptor.digest, config.bytes);
+    const report = await copyManifests(source, target, [manifest]);
+    expect(report.blobs.uploaded).toEqual([content.descriptor.digest]);
+  });
+
+  it('that breaks off at the source is begun anew, in a new session', async () => {
+    const { from, to, target, held, arrived } = await twoRegistries();
+    const content = layer('content', 500_000);
+    const manifest = pushLayers(held, [content]);
+    const proxy = await opened(startFaultProxy({ target: from.url }));
+    proxy.fail({ path: new RegExp(content.descriptor.digest), on: 1, action: { truncate: 200_000 } });
+    await copyManifests(clientOf(proxy), target, [manifest]);
+    expect(arrived.blobs.get(content.descriptor.digest)?.equals(content.bytes)).toBe(true);
+    expect(sessionsFor(to.log, content).length).toBeLessThanOrEqual(2);
+    expect(to.count('POST', /./)).toBe(3);
+  });
+
+  it.each<[string, Answer]>([
+    ['ends with 503', answer(503, 'UNAVAILABLE')],
+    ['is not known any more', answer(404, 'BLOB_UPLOAD_UNKNOWN')],
+    ['wants other bytes', answer(416, 'BLOB_UPLOAD_INVALID')],
+    ['breaks', reset],
+  ])('whose session %s begins a new one, and leaves the old alone', async (_, fault) => {
+    const { to, source, target, held, arrived } = await twoRegistries();
+    const content = layer('content', 50_000);
+    const manifest = pushLayers(held, [content]);
+    const path = new RegExp(encodeURIComponent(content.descriptor.digest));
+    to.on({ method: 'PUT', path, times: 2, answer: fault });
+    await copyManifests(source, target, [manifest]);
+    expect(arrived.blobs.get(content.descriptor.digest)?.equals(content.bytes)).toBe(true);
+    const sessions = sessionsFor(to.log, content);
+    expect(sessions).toHaveLength(3);
+    expect(new Set(sessions).size).toBe(3);
+  });
+
+  it('whose sessions always end is given up', async () => {
+    const { to, source, target, held } = await twoRegistries();
+    const content = layer('content');
+    const manifest = pushLayers(held, [content]);
+    to.on({
+      method: 'PUT',
+      path: new RegExp(encodeURIComponent(content.descriptor.digest)),
+      answer: answer(503, 'UNAVAILABLE'),
+    });
+    const error = await failureOf(() => copyManifests(source, target, [manifest]));
+    expect(error.code).toBe('registry-unavailable');
+    expect(error.message).toContain(content.descriptor.digest);
+    expect(sessionsFor(to.log, content)).toHaveLength(5);
+  });
+
+  it('shares the way with three others of its size', async () => {
+    const { from, source, target, held } = await twoRegistries();
+    const many = Array.from({ length: 8 }, (_, number) => layer(`big ${number}`, 4 * 1024 * 1024));
+    const manifest = pushLayers(held, many);
+    let active = 0;
+    let most = 0;
+    from.on({
+      path: /blobs/,
+      answer: (_, response) => {
+        most = Math.max(most, ++active);
+        response.once('close', () => active--);
+      },
+    });
+    await copyManifests(source, target, [manifest]);
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(5); // four of them, and the config
+  });
+});
+
+/** The upload sessions that got this blob, in order. */
+function sessionsFor(log: readonly { method: string; path: string }[], { descriptor }: Made): string[] {
+  return log
+    .filter(({ method, path }) => method === 'PUT' && path.includes(encodeURIComponent(descriptor.digest)))
+    .map(({ path }) => path.split('?')[0] ?? '');
+}
+
+describe('copying within one registry', () => {
+  async function oneRegistry(options: RegistryOptions = {}) {
+    const registry = await opened(startRegistry(options));
+    const held = registry.repository('acme/build');
+    const image = pushImage(held);
+    const target = registry.repository('acme/app');
+    const clients = registries();
+    const at = (path: string) => clients.repository({ registry: registry.host, path });
+    const copy = () => copyManifests(at('acme/build'), at('acme/app'), descriptorsOf(image));
+    return { registry, held, target, copy };
+  }
+  const MOUNTS_NOTHING = { habits: { mounts: () => false } };
+
+  it('mounts the blobs and moves none', async () => {
+    const { registry, held, target, copy } = await oneRegistry();
+    const report = await copy();
+    expect(sorted(report.blobs.mounted)).toEqual(sorted(held.blobs.keys()));
+    expect(sorted(target.blobs.keys())).toEqual(sorted(held.blobs.keys()));
+    expect(registry.count('GET', /blobs/)).toBe(0);
+    expect(registry.count('PUT', /blobs/)).toBe(0);
+  });
+
+  it('uploads in the session that a registry opens instead of mounting', async () => {
+    const { registry, held, target, copy } = await oneRegistry(MOUNTS_NOTHING);
+    const report = await copy();
+    expect(sorted(report.blobs.uploaded)).toEqual(sorted(held.blobs.keys()));
+    expect(sorted(target.blobs.keys())).toEqual(sorted(held.blobs.keys()));
+    expect(registry.count('POST', /./)).toBe(held.blobs.size);
+  });
+
+  it.each([401, 403, 404, 405])('uploads where a mount is answered with %d', async status => {
+    const { registry, held, target, copy } = await oneRegistry();
+    registry.on({ method: 'POST', path: /mount=/, answer: answer(status, 'NO') });
+    await copy();
+    expect(sorted(target.blobs.keys())).toEqual(sorted(held.blobs.keys()));
+  });
+
+  it('tries no mount from another registry', async () => {
+    const { source, target, to, manifests } = await twoRegistries();
+    await copyManifests(source, target, manifests);
+    expect(to.log.some(({ path }) => path.includes('mount='))).toBe(false);
+  });
+
+  it('does not end for want of connections', async () => {
+    const { registry, held, target } = await oneRegistry(MOUNTS_NOTHING);
+    const layers = Array.from({ length: 60 }, (_, number) => layer(`layer ${number}`, 200_000));
+    const manifest = pushLayers(held, layers);
+    const at = (path: string) => clientOf(registry, path, SHORT);
+    await copyManifests(at('acme/build'), at('acme/app'), [manifest]);
+    expect(target.manifests.has(manifest.digest)).toBe(true);
+  });
+});

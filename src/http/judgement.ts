@@ -1,0 +1,40 @@
+import { mayPass } from './faults.ts';
+import type { HttpRequest, HttpResponse, HttpStream } from './message.ts';
+import { isTransient, LAG_BUDGET, type Outcome, type RetryPolicy } from './retry.ts';
+
+export type Answer = HttpResponse | HttpStream;
+
+/** What a try came to: an answer, or a fault on the way to it. */
+export interface Tried<A extends Answer> {
+  readonly answer?: A;
+  readonly fault?: unknown;
+}
+
+/** Tells whether the same request would end the same way again. */
+export function isFinal(request: HttpRequest, { answer, fault }: Tried<Answer>): boolean {
+  if (answer === undefined) return !mayPass(fault);
+  return !isTransient(outcomeOf(answer)) && !isAwaited(request, answer);
+}
+
+/** What only this request takes for passing is waited for a shorter time: it may as well be for good. */
+export function policyFor(request: HttpRequest, { answer }: Tried<Answer>, policy: RetryPolicy): RetryPolicy {
+  const lags = answer !== undefined && !isTransient(outcomeOf(answer)) && isAwaited(request, answer);
+  return lags ? { ...policy, budget: Math.min(policy.budget, LAG_BUDGET) } : policy;
+}
+
+export function outcomeOf(answer: Answer): Outcome {
+  return {
+    status: answer.status,
+    retryAfter: answer.headers['retry-after'],
+    text: answer.status === 403 && isWhole(answer) ? answer.body.toString('utf8', 0, 2000) : '',
+  };
+}
+
+/** A stream has begun well, and is not looked into. */
+function isAwaited(request: HttpRequest, answer: Answer): boolean {
+  return isWhole(answer) && request.alsoTransient?.(answer) === true;
+}
+
+function isWhole(answer: Answer): answer is HttpResponse {
+  return Buffer.isBuffer(answer.body);
+}

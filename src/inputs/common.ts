@@ -1,0 +1,46 @@
+import { ManifoldError } from '../errors.ts';
+import type { InputReader } from './reader.ts';
+
+/** What every mode that talks to registries takes. */
+export interface CommonInputs {
+  /** Milliseconds for which a request that fails for a passing reason is repeated. */
+  readonly retryBudget: number;
+  /** Folder through which records cross; undefined: the artifact service. */
+  readonly records: string | undefined;
+  /** For a private repository as the context of a build, and for artifacts that the run's own service withholds. */
+  readonly githubToken: string | undefined;
+  /** Hosts, with their port, that speak plain HTTP. */
+  readonly insecureRegistries: ReadonlySet<string>;
+}
+
+export function readCommonInputs(input: InputReader): CommonInputs {
+  return {
+    retryBudget: (input.wholeNumber('retry-budget', 0, 3600) ?? 120) * 1000,
+    records: input.optional('records'),
+    githubToken: input.optional('github-token'),
+    insecureRegistries: new Set(input.list('insecure-registries', parseHost)),
+  };
+}
+
+function parseHost(text: string): string {
+  const url = URL.parse(`http://${text}`);
+  if (url !== null && url.pathname === '/' && url.username === '' && !/[/@?#]/.test(text))
+    return text.toLowerCase();
+  throw new ManifoldError('invalid-input', `"${text}" in "insecure-registries" is no host.`, {
+    hint: 'Name hosts, with their port where they have one: registry.internal:5000.',
+  });
+}
+
+/** An input that would be ignored is a misunderstanding: it is better said than shipped. */
+export function refuseForeign(
+  input: InputReader,
+  names: readonly string[],
+  mode: 'build' | 'merge',
+  remedies: Record<string, string>,
+): void {
+  const name = names.find(candidate => input.optional(candidate) !== undefined);
+  if (name === undefined) return;
+  throw new ManifoldError('invalid-input', `The input "${name}" means nothing in "mode: ${mode}".`, {
+    hint: remedies[name] ?? `It belongs to the steps with "mode: ${mode === 'build' ? 'merge' : 'build'}".`,
+  });
+}

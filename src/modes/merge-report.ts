@@ -1,0 +1,91 @@
+import { formatPlatform } from '../oci/platform.ts';
+import type { Publication } from '../publish/publication.ts';
+import type { SigningReport } from '../publish/sign.ts';
+import type { NamedTag, TagReport } from '../publish/tags.ts';
+import { mergeSummary, verifyCommand } from '../report/summary.ts';
+import type { Runner } from '../runner/actions.ts';
+
+/** What a merge did. */
+export interface MergeResult {
+  readonly publications: readonly Publication[];
+  readonly tags: TagReport;
+  /** Undefined when nothing was signed, as asked. */
+  readonly signing: SigningReport | undefined;
+  readonly trustedRoot?: string | undefined;
+}
+
+/** Tells what a merge did: to later steps as outputs, to people in the log and on the summary page. */
+export async function report(runner: Runner, result: MergeResult): Promise<void> {
+  const { publications, tags } = result;
+  const set = tags.set.map(({ name }) => name);
+  if (set.length > 0) runner.info(`Tagged ${set.join(', ')}.`);
+  for (const { name, reason } of tags.kept) runner.warning(`${name} stays where it was: ${reason}.`);
+  const digests = publications.map(({ image }) => image.content.digest);
+  if (digests.length === 1) runner.output('digest', digests[0] as string);
+  runner.output('tags', set.join('\n'));
+  runner.output('kept-tags', tags.kept.map(({ name }) => name).join('\n'));
+  runner.output('json', JSON.stringify({ components: componentsOf(result) }));
+  for (const publication of publications) {
+    const command = checkOf(publication, result);
+    if (command !== undefined) runner.info(`Check ${publication.component}:\n${command}`);
+    await runner.summary(pageOf(publication, result, command));
+  }
+}
+
+function namesOf({ targets }: Publication): string[] {
+  return targets.map(({ client }) => client.name);
+}
+
+/** The tags of one component among those of all. */
+function tagsOf({ component }: Publication, { tags }: MergeResult) {
+  const isOurs = (tag: NamedTag): boolean => tag.component === component;
+  return {
+    tags: tags.set.filter(isOurs).map(({ name }) => name),
+    kept: tags.kept.filter(isOurs).map(({ name, reason }) => ({ name, reason })),
+  };
+}
+
+function checkOf(publication: Publication, { signing, trustedRoot }: MergeResult): string | undefined {
+  if (signing === undefined) return undefined;
+  const [first] = namesOf(publication);
+  return verifyCommand(signing.identity, `${first}@${publication.image.content.digest}`, trustedRoot);
+}
+
+function pageOf(publication: Publication, result: MergeResult, check: string | undefined): string {
+  const { component, image } = publication;
+  return mergeSummary({
+    component,
+    repositories: namesOf(publication),
+    index: image.content,
+    images: image.children,
+    ...tagsOf(publication, result),
+    missing: image.missing,
+    check,
+  });
+}
+
+/** What later steps read of the merge, by component. */
+function componentsOf(result: MergeResult): Record<string, object> {
+  const { publications, signing } = result;
+  return Object.fromEntries(
+    publications.map((publication, position) => {
+      const { component, image } = publication;
+      const { digest, mediaType } = image.content;
+      const platforms = image.children.map(child => ({
+        platform: formatPlatform(child.platform),
+        digest: child.image.digest,
+        attestations: child.attestations.map(attestation => attestation.digest),
+      }));
+      const told = {
+        digest,
+        mediaType,
+        images: namesOf(publication),
+        ...tagsOf(publication, result),
+        platforms,
+        missing: image.missing.map(formatPlatform),
+        signed: signing === undefined ? null : { ...signing.identity, ...signing.subjects[position] },
+      };
+      return [component, told];
+    }),
+  );
+}

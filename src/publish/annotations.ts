@@ -1,0 +1,61 @@
+import { type Annotation, type PlacedAnnotations, placeAnnotations } from '../oci/annotations.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { BuildRecord } from '../records/record.ts';
+
+/** Marks an index from which platforms are missing, as the user allowed. */
+const MISSING = 'dev.manifold.missing-platforms';
+
+export interface AnnotationSources {
+  /** `https://github.com` */
+  readonly server: string;
+  readonly records: readonly BuildRecord[];
+  /** The plan's time for all builds; undefined: the begin of the first build. */
+  readonly created: string | undefined;
+  readonly version: string | undefined;
+  readonly platforms: readonly Platform[];
+  readonly missing: readonly Platform[];
+  /** What docker/metadata-action wrote. */
+  readonly metadata: readonly Annotation[];
+  /** The user's own, which win over all others. */
+  readonly given: readonly Annotation[];
+  /** False where only what the user wrote is to stand. */
+  readonly defaults: boolean;
+}
+
+const CREATED = 'org.opencontainers.image.created';
+
+/**
+ * All annotations of an index: the same for every re-run of the same records, so that nothing here comes from the clock
+ * or from this job. docker/metadata-action runs in the merge job and writes its own time as `created`, which would give
+ * every re-run another digest: the builds' time stands there instead, unless the user's own annotations say otherwise.
+ */
+export function annotateIndex(sources: AnnotationSources): PlacedAnnotations {
+  const { metadata, given, platforms, missing } = sources;
+  const foreign = metadata.filter(({ key }) => key !== CREATED);
+  const all = [...platforms, ...missing];
+  // Two placings: what the user wrote wins, at whatever level the tool's stands.
+  const [tool, own] = [placeAnnotations(foreign, all), placeAnnotations(given, all)];
+  return {
+    index: { ...(sources.defaults ? defaultsOf(sources) : {}), ...tool.index, ...own.index },
+    descriptors: platform => ({ ...tool.descriptors(platform), ...own.descriptors(platform) }),
+    notices: [...tool.notices, ...own.notices],
+  };
+}
+
+function defaultsOf({
+  server,
+  records,
+  created,
+  version,
+  missing,
+}: AnnotationSources): Record<string, string> {
+  const [first] = records;
+  if (first === undefined) return {};
+  return {
+    [CREATED]: created ?? records.map(({ started }) => started).reduce((a, b) => (a < b ? a : b)),
+    'org.opencontainers.image.revision': first.source.commit,
+    'org.opencontainers.image.source': `${server}/${first.source.repository}`,
+    ...(version === undefined ? {} : { 'org.opencontainers.image.version': version }),
+    ...(missing.length === 0 ? {} : { [MISSING]: missing.map(formatPlatform).join(',') }),
+  };
+}

@@ -1,0 +1,120 @@
+import { type ErrorCode, ManifoldError, messageOf, oneLine } from '../errors.ts';
+import { manifestContent } from '../oci/manifest.ts';
+import { formatPlatform, parsePlatform, samePlatform } from '../oci/platform.ts';
+import { formatRepository, parseRepository, type Repository } from '../oci/reference.ts';
+import type { Problem } from '../records/problems.ts';
+import type { BuildRecord } from '../records/record.ts';
+import type { RepositoryClient } from '../registry/client.ts';
+import { type BuiltImage, readBuiltImage, requireManifests } from '../registry/image.ts';
+
+/** A build as the registries hold it. */
+export interface Child {
+  readonly record: BuildRecord;
+  readonly built: BuiltImage;
+  /** Where it was read. */
+  readonly source: RepositoryClient;
+}
+
+/** What was read, and all that is wrong with it. */
+export interface Children {
+  readonly children: readonly Child[];
+  readonly problems: readonly Problem[];
+}
+
+export type Connect = (repository: Repository) => RepositoryClient;
+
+/** Pushed by a job that ended a moment ago: a registry that does not find it yet is asked again. */
+const PUSHED = { justPushed: true };
+
+/**
+ * Reads every build of a component where it was pushed to, and holds it against its record. A build is read whole from one
+ * repository; that the other targets among those that it was pushed to hold its manifests is made sure of.
+ * @throws ManifoldError `registry-…` when a registry could not be asked
+ */
+export async function readChildren(
+  records: readonly BuildRecord[],
+  targets: readonly Repository[],
+  connect: Connect,
+): Promise<Children> {
+  const wanted = new Set(targets.map(formatRepository));
+  const results = await Promise.all(
+    records.map(async record => {
+      const kept = record.images.filter(name => wanted.has(name));
+      const [source, ...others] = kept.length > 0 ? kept : record.images.slice(0, 1);
+      return readChild(record, source as string, others, connect);
+    }),
+  );
+  return {
+    children: results.filter(result => 'built' in result),
+    problems: results.filter(result => 'code' in result),
+  };
+}
+
+/** Faults of what the registry holds; all others are faults of the registry, and then nothing can be said. */
+const ABOUT_THE_CHILD: readonly ErrorCode[] = [
+  'registry-not-found',
+  'digest-mismatch',
+  'invalid-document',
+  'tampered-record',
+];
+
+async function readChild(
+  record: BuildRecord,
+  source: string,
+  others: readonly string[],
+  connect: Connect,
+): Promise<Child | Problem> {
+  const client = connect(parseRepository(source));
+  const root = manifestContent(Buffer.from(record.content), record.mediaType);
+  try {
+    const built = await readBuiltImage(client, root, PUSHED);
+    const elsewhere = others.map(name => connect(parseRepository(name)));
+    await Promise.all(elsewhere.map(each => requireManifests(each, built.image, PUSHED)));
+    return disagreement(record, built, client) ?? { record, built, source: client };
+  } catch (error) {
+    if (!(error instanceof ManifoldError) || !ABOUT_THE_CHILD.includes(error.code)) throw error;
+    return {
+      // What a registry's clean-up has deleted was not tampered with.
+      code: error.code === 'registry-not-found' ? error.code : 'tampered-record',
+      ...named(record),
+      expected: record.digest,
+      found: messageOf(error),
+      remedy: rebuild(record),
+    };
+  }
+}
+
+function disagreement(
+  record: BuildRecord,
+  { image, predicateTypes }: BuiltImage,
+  client: RepositoryClient,
+): Problem | undefined {
+  if (!samePlatform(image.platform, parsePlatform(record.platform))) {
+    return {
+      code: 'wrong-architecture',
+      ...named(record),
+      expected: `an image for ${record.platform}`,
+      found: `the config of ${client.name}@${image.image.digest} says ${formatPlatform(image.platform)}`,
+      remedy: `mend the build (a "FROM --platform=…" that is fixed, a builder that builds something else) and ${rebuild(record)}`,
+    };
+  }
+  const stripped = record.attestations.filter(type => !predicateTypes.includes(type));
+  if (stripped.length === 0) return undefined;
+  return {
+    code: 'tampered-record',
+    ...named(record),
+    expected: `attestations of ${oneLine(stripped.join(', '))}`,
+    found: `none of these in ${client.name}`,
+    remedy: rebuild(record),
+  };
+}
+
+function named({ component, platform }: BuildRecord): Pick<Problem, 'component' | 'platform'> {
+  return { component, platform };
+}
+
+function rebuild({ platform, source }: BuildRecord): string {
+  return source.job === ''
+    ? `re-run the build of ${platform}`
+    : `re-run the job "${source.job}" of ${platform}`;
+}

@@ -1,0 +1,123 @@
+import { oneLine } from '../errors.ts';
+import { type Digest, shortDigest } from '../oci/digest.ts';
+import { matchesPattern } from '../oci/tags.ts';
+import { compareVersions } from './versions.ts';
+
+/** In this order tags move: who follows `latest` sees an image last, when all its other names are there. */
+export type TagRank = 'fixed' | 'floating' | 'latest';
+
+const LATEST = /^(?:latest(?:-.*)?|.*-latest)$/;
+const FULL_VERSION = /^v?\d+\.\d+\.\d+(?:[-._].*)?$/;
+const COMMIT = /^(?:sha-)?[0-9a-f]{7,40}(?:-.*)?$/;
+const DAY = /^(?:[a-z]+-)?(?:19|20)\d\d([-.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?!\d).*$/;
+
+/**
+ * Tells what a tag promises by its name. Fixed names mean one image for ever: a full version (`v1.2.3-alpine`), a
+ * commit (`sha-860c190`), a day (`20261121`, `nightly-2026-11-21`), and what the patterns name. Floating ones follow a
+ * line of images (`1`, `1.2`, `main`). `latest` and its kin (`latest-alpine`) come last even if a pattern names them.
+ * @param immutable patterns as in `matchesPattern`
+ */
+export function rankTag(tag: string, immutable: readonly string[]): TagRank {
+  if (LATEST.test(tag)) return 'latest';
+  const isFixed =
+    [FULL_VERSION, COMMIT, DAY].some(form => form.test(tag)) ||
+    immutable.some(pattern => matchesPattern(tag, pattern));
+  return isFixed ? 'fixed' : 'floating';
+}
+
+/** What an image says of where it comes from (OCI image-spec, annotations.md). */
+export interface Origin {
+  readonly digest: Digest;
+  /** Address of the repository. */
+  readonly source?: string;
+  readonly version?: string;
+  /** The commit. */
+  readonly revision?: string;
+  /** RFC 3339. */
+  readonly created?: string;
+}
+
+const PREFIX = 'org.opencontainers.image.';
+
+/** Reads the origin of an index or manifest from its annotations. An empty value says nothing. */
+export function originOf(annotations: Readonly<Record<string, string>> | undefined, digest: Digest): Origin {
+  const read = <Key extends string>(key: Key): { [key in Key]?: string } => {
+    const value = annotations?.[`${PREFIX}${key}`]?.trim();
+    return (value ? { [key]: value } : {}) as { [key in Key]?: string };
+  };
+  return { digest, ...read('source'), ...read('version'), ...read('revision'), ...read('created') };
+}
+
+/** `newest`: a tag never goes backwards; `never-move`: a tag that exists stays. */
+export const TAG_POLICIES = ['newest', 'overwrite', 'never-move'] as const;
+export type TagPolicy = (typeof TAG_POLICIES)[number];
+
+/** What becomes of a tag: it moves, it is where it should be already, or it is kept, which is worth a warning. */
+export type MoveDecision =
+  | { readonly move: true }
+  | { readonly move: false; readonly outcome: 'already' | 'kept'; readonly reason: string };
+
+/**
+ * Decides whether a tag moves to our image.
+ *
+ * By `newest` it stays where it is when the image there was made from the same source and is newer: by its version where
+ * both are semantic versions, else, and among equal versions, by the time of its build. So 1.9.9 after 2.0.0 leaves
+ * `latest` and moves `1.9`, and the run of an older commit that ends last leaves `main`. A pre-release moves what it was
+ * asked to move: 2.0.0-rc.1 is newer than 1.9.0. Where nothing can be compared the tag moves, since it was asked for.
+ * @param current what the tag points at; undefined when the tag exists and nothing is known of its image
+ */
+export function decideMove(
+  policy: TagPolicy,
+  ours: Origin,
+  current: Origin | undefined | 'absent',
+): MoveDecision {
+  if (current === 'absent') return { move: true };
+  if (current?.digest === ours.digest)
+    return { move: false, outcome: 'already', reason: `it points at ${shortDigest(ours.digest)} already` };
+  if (policy === 'overwrite') return { move: true };
+  if (policy === 'never-move') {
+    const where = current === undefined ? 'another image' : shortDigest(current.digest);
+    return kept(`it points at ${where}, and by "tag-policy: never-move" a tag that exists stays`);
+  }
+  const reason = current === undefined ? undefined : newerThan(ours, current);
+  return reason === undefined ? { move: true } : kept(reason);
+}
+
+function kept(reason: string): MoveDecision {
+  return { move: false, outcome: 'kept', reason };
+}
+
+/** Why the current image is the newer one; undefined when it is not, or nobody can tell. */
+function newerThan(ours: Origin, current: Origin): string | undefined {
+  if (!isSameSource(ours.source, current.source)) return undefined;
+  const { version: theirs = '' } = current;
+  const order = compareVersions(theirs, ours.version ?? '');
+  if (order !== undefined && order !== 0) {
+    return order > 0
+      ? `it points at version ${oneLine(theirs)}, which is newer than ${oneLine(ours.version ?? '')}`
+      : undefined;
+  }
+  const [here, there] = [timeOf(ours.created), timeOf(current.created)];
+  if (here === undefined || there === undefined || there <= here) return undefined;
+  return `it points at an image of ${oneLine(current.created ?? '')}, which is newer than this one of ${oneLine(ours.created ?? '')}`;
+}
+
+function isSameSource(ours: string | undefined, theirs: string | undefined): boolean {
+  return ours !== undefined && theirs !== undefined && repositoryOf(ours) === repositoryOf(theirs);
+}
+
+/** Tools write one repository in several ways: with `.git`, with a slash at the end, with capital letters. */
+function repositoryOf(source: string): string {
+  return source
+    .toLowerCase()
+    .replace(/\/$/, '')
+    .replace(/\.git$/, '');
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
+
+/** Milliseconds; undefined for what is no time as in RFC 3339. */
+function timeOf(text: string | undefined): number | undefined {
+  const time = text !== undefined && TIME.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
+}

@@ -1,0 +1,41 @@
+import { ManifoldError, oneLine } from '../errors.ts';
+import { digestOf } from '../oci/digest.ts';
+
+/** Bytes that a record may have: a manifest has 4 MiB at most, and JSON may need more to write it. */
+export const LONGEST_RECORD = 8 * 1024 * 1024;
+
+/** What begins every ZIP archive (APPNOTE.TXT, section 4.3.7). */
+const ARCHIVE = Buffer.from('PK\u0003\u0004');
+
+/** @throws ManifoldError `invalid-record` for a file that is too long for a record; it need not be read for that */
+export function requireSize(what: string, size: number): void {
+  if (size <= LONGEST_RECORD) return;
+  throw new ManifoldError(
+    'invalid-record',
+    `${what} has ${size} bytes; a record has ${LONGEST_RECORD} at most.`,
+    { hint: 'Manifold did not write it: rename what else this run uploads.' },
+  );
+}
+
+/**
+ * Holds the bytes of an artifact against what its service says of it.
+ * @throws ManifoldError `tampered-record` when they are not what was stored; `invalid-record` for an archive
+ */
+export function requireBytes(what: string, bytes: Uint8Array, digest: string | null | undefined): void {
+  if (digest) requireDigest(what, digest, digestOf(bytes));
+  if (ARCHIVE.equals(bytes.subarray(0, ARCHIVE.byteLength))) {
+    throw new ManifoldError('invalid-record', `${what} is a ZIP archive, but a record is a plain file.`, {
+      hint: 'Records are uploaded by Manifold itself, not by another action.',
+    });
+  }
+}
+
+/** @throws ManifoldError `tampered-record` naming both */
+export function requireDigest(what: string, expected: string, found: string): void {
+  if (expected === found) return;
+  throw new ManifoldError(
+    'tampered-record',
+    `${what} is not what was stored: expected the digest ${oneLine(expected)}, found ${oneLine(found)}.`,
+    { hint: 'Something changed it on the way. Re-run the build job that wrote it.' },
+  );
+}

@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { pipeline, Readable, Transform } from 'node:stream';
+import { ManifoldError } from '../errors.ts';
+import { type BodySource, type HttpResponse, isStream } from '../http/transport.ts';
+import { followUrl } from '../http/url.ts';
+import { type Digest, digestOf } from '../oci/digest.ts';
+import type { Descriptor } from '../oci/manifest.ts';
+import type { Connection } from './connection.ts';
+
+export type BlobDescriptor = Pick<Descriptor, 'digest' | 'size'>;
+
+/** How a blob came to be where it was wanted. */
+export type Arrival = 'present' | 'mounted' | 'uploaded';
+
+/** Config blobs and bundles are small; what a descriptor claims beyond this is not read into memory. Bytes. */
+const LARGEST_IN_MEMORY = 16 * 1024 * 1024;
+/** Upload sessions that are begun for one blob before it is given up. */
+const SESSIONS = 5;
+/** What the end of a session looks like, before its blob or instead of it (distribution-spec, "Pushing blobs"). */
+const SESSION_OVER = new Set([400, 404, 416]);
+
+/** The blobs of one repository (OCI distribution-spec 1.1, "Pulling blobs", "Pushing blobs"). */
+export class Blobs {
+  readonly #connection: Connection;
+  readonly #arrivals = new Map<Digest, Promise<Arrival>>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Tells whether this client has put this blob, or is about to. */
+  hasPut(digest: Digest): boolean {
+    return this.#arrivals.has(digest);
+  }
+
+  /**
+   * Reads a small blob.
+   * @param request what else is said of the request: that it lags
+   * @throws ManifoldError `registry-…`, `digest-mismatch`
+   */
+  async read(descriptor: BlobDescriptor, request: Parameters<Connection['send']>[3] = {}): Promise<Buffer> {
+    const { digest, size } = descriptor;
+    const connection = this.#connection;
+    if (size > LARGEST_IN_MEMORY) {
+      throw new ManifoldError(
+        'invalid-document',
+        `The blob ${connection.at(digest)} is said to have ${size} bytes; at most ${LARGEST_IN_MEMORY} are read.`,
+      );
+    }
+    const response = await connection.send('GET', `blobs/${digest}`, 'pull', { maxBytes: size, ...request });
+    if (response.status !== 200) throw connection.failure(response, this.#reading(digest));
+    const actual = digestOf(response.body);
+    if (actual !== digest || response.body.byteLength !== size) throw connection.mismatch(digest, actual);
+    return response.body;
+  }
+
+  /** Makes sure that these bytes are here. @param isNew they were never anywhere, so that nobody needs to be asked */
+  put(bytes: Uint8Array, digest: Digest, isNew: boolean): Promise<Arrival> {
+    const source = { size: bytes.byteLength, open: async () => Readable.from([bytes]) };
+    return this.#once(digest, async () => {
+      if (!isNew && (await this.#has(digest))) return 'present';
+      return this.#upload(digest, source, await this.#startSession());
+    });
+  }
+
+  /**
+   * Makes sure that a blob of another repository is here: it is mounted where one registry holds both, else it passes
+   * through without being held, and its digest and size are checked before the registry hears that it is complete.
+   * @throws ManifoldError `registry-…`, `digest-mismatch`
+   */
+  copy(descriptor: BlobDescriptor, source: Blobs): Promise<Arrival> {
+    return this.#once(descriptor.digest, async () => {
+      if (await this.#has(descriptor.digest)) return 'present';
+      const session = await this.#mount(descriptor.digest, source);
+      if (session === 'mounted') return 'mounted';
+      const body = { size: descriptor.size, open: () => source.#stream(descriptor) };
+      return this.#upload(descriptor.digest, body, session ?? (await this.#startSession()));
+    });
+  }
+
+  /** What was put before through this client is not put again. */
+  #once(digest: Digest, work: () => Promise<Arrival>): Promise<Arrival> {
+    const known = this.#arrivals.get(digest);
+    if (known !== undefined) return known.then(() => 'present');
+    const arrival = work();
+    this.#arrivals.set(digest, arrival);
+    arrival.catch(() => this.#arrivals.delete(digest));
+    return arrival;
+  }
+
+  async #has(digest: Digest): Promise<boolean> {
+    const response = await this.#connection.send('HEAD', `blobs/${digest}`, 'push');
+    return response.status === 200;
+  }
+
+  /**
+   * Asks the registry to take a blob from another of its repositories (distribution-spec, "Mounting a blob from another
+   * repository").
+   * @returns the upload session that a registry opens instead, or undefined when it did neither
+   */
+  async #mount(digest: Digest, source: Blobs): Promise<'mounted' | URL | undefined> {
+    const from = source.#connection.repository;
+    if (from.registry !== this.#connection.repository.registry) return undefined;
+    const query = new URLSearchParams({ mount: digest, from: from.path });
+    const also = [{ repository: from.path, action: 'pull' }] as const;
+    let response: HttpResponse;
+    try {
+      response = await this.#connection.send('POST', `blobs/uploads/?${query.toString()}`, 'push', {}, also);
+    } catch (error) {
+      // A token service may give no token for two repositories where one is another login's.
+      if (error instanceof ManifoldError && error.code === 'registry-unauthorized') return undefined;
+      throw error;
+    }
+    if (response.status === 201) return 'mounted';
+    // Whatever the registry has against the mount, it says it again of an upload if it holds for that, too.
+    return response.status === 202 ? this.#sessionOf(response) : undefined;
+  }
+
+  async #startSession(): Promise<URL> {
+    const response = await this.#connection.send('POST', 'blobs/uploads/', 'push');
+    if (response.status === 202) return this.#sessionOf(response);
+    throw this.#connection.failure(response, `Starting an upload to ${this.#connection.name}`);
+  }
+
+  /** `Location` may be relative, and its own query belongs to it (distribution-spec, "POST then PUT"). */
+  #sessionOf(response: HttpResponse): URL {
+    const { location } = response.headers;
+    if (location !== undefined) return followUrl(location, response.url);
+    throw this.#connection.failure(response, `Starting an upload to ${this.#connection.name}`);
+  }
+
+  /** Each session takes the bytes once: nobody knows what one that broke holds of them. */
+  async #upload(digest: Digest, body: BodySource, session: URL): Promise<Arrival> {
+    const doing = `Uploading the blob ${this.#connection.at(digest)}`;
+    let current = session;
+    for (let count = 1; ; count++) {
+      const response = await this.#finish(current, digest, body);
+      if (response?.status === 201) return 'uploaded';
+      const isOver = response === undefined || SESSION_OVER.has(response.status);
+      if (response !== undefined && (!isOver || count === SESSIONS))
+        throw this.#connection.failure(response, doing);
+      if (count === SESSIONS) {
+        throw new ManifoldError('registry-unavailable', `${doing} broke off ${SESSIONS} times.`, {
+          hint: 'The registry, or the way to it, has a fault. Re-run this job later: it goes on from here.',
+        });
+      }
+      // What broke off may have ended the session with the blob or without it: look first.
+      if (await this.#has(digest)) return 'uploaded';
+      current = await this.#startSession();
+    }
+  }
+
+  /** @returns undefined when the session broke, after the pause that the next try is due */
+  async #finish(session: URL, digest: Digest, body: BodySource): Promise<HttpResponse | undefined> {
+    const url = new URL(session);
+    url.searchParams.set('digest', digest);
+    const headers = { 'content-type': 'application/octet-stream' };
+    try {
+      return await this.#connection.request({ method: 'PUT', url, headers, body: onlyOnce(body) }, 'push');
+    } catch (error) {
+      if (error instanceof SecondTry) return undefined;
+      throw error;
+    }
+  }
+
+  /** The bytes of a blob, which end in an error if they are not those of its descriptor. */
+  async #stream(descriptor: BlobDescriptor): Promise<Readable> {
+    const { digest } = descriptor;
+    const answer = await this.#connection.open(`blobs/${digest}`);
+    if (!isStream(answer)) throw this.#connection.failure(answer, this.#reading(digest));
+    const checked = this.#check(descriptor);
+    pipeline(answer.body, checked, () => {}); // a failure of one ends the other, and whoever reads hears of it
+    return checked;
+  }
+
+  #check({ digest, size }: BlobDescriptor): Transform {
+    const connection = this.#connection;
+    const hash = createHash('sha256');
+    let length = 0;
+    return new Transform({
+      transform(chunk: Uint8Array, _, done) {
+        hash.update(chunk);
+        length += chunk.byteLength;
+        if (length > size) done(wrongSize(connection.at(digest), size, 'more'));
+        else done(null, chunk);
+      },
+      flush(done) {
+        const actual: Digest = `sha256:${hash.digest('hex')}`;
+        if (actual !== digest) done(connection.mismatch(digest, actual));
+        else done(length < size ? wrongSize(connection.at(digest), size, 'less') : null);
+      },
+    });
+  }
+
+  #reading(digest: Digest): string {
+    return `Reading the blob ${this.#connection.at(digest)}`;
+  }
+}
+
+/** Tells that a session has had its try. */
+class SecondTry extends Error {}
+
+/** The transport begins a body anew for each try, as if the server had forgotten the one before. */
+function onlyOnce(body: BodySource): BodySource {
+  let isUsed = false;
+  return {
+    size: body.size,
+    open: async () => {
+      if (isUsed) throw new SecondTry('an upload session takes its bytes once');
+      isUsed = true;
+      return body.open();
+    },
+  };
+}
+
+function wrongSize(blob: string, size: number, found: 'more' | 'less'): ManifoldError {
+  return new ManifoldError(
+    'digest-mismatch',
+    `The blob ${blob} has ${found} than the ${size} bytes that its descriptor says.`,
+    { hint: 'The manifest that names it, or something on the way, changes content.' },
+  );
+}

@@ -1,0 +1,79 @@
+import { ManifoldError } from '../errors.ts';
+import type { HttpRequest, HttpResponse, HttpStream } from '../http/transport.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
+import { formatRepository, type Repository } from '../oci/reference.ts';
+import type { Authenticator } from './auth.ts';
+import type { Endpoint } from './endpoint.ts';
+import { type Attempt, registryFailure } from './failure.ts';
+import type { Access, Action } from './scope.ts';
+
+/** The way to one repository: its address, its login, and how messages call it and what is in it. */
+export class Connection {
+  readonly repository: Repository;
+  /** The full name, as messages show it. */
+  readonly name: string;
+  readonly #endpoint: Endpoint;
+  readonly #findAuthenticator: () => Promise<Authenticator>;
+  #isLoggedIn = false;
+
+  constructor(repository: Repository, endpoint: Endpoint, findAuthenticator: () => Promise<Authenticator>) {
+    this.repository = repository;
+    this.name = formatRepository(repository);
+    this.#endpoint = endpoint;
+    this.#findAuthenticator = findAuthenticator;
+  }
+
+  /** Sends a request for something in this repository: `manifests/1.0`. */
+  send(
+    method: HttpRequest['method'],
+    path: string,
+    action: Action,
+    rest: Partial<HttpRequest> = {},
+    also: readonly Access[] = [],
+  ): Promise<HttpResponse> {
+    return this.request({ method, url: this.url(path), ...rest }, action, also);
+  }
+
+  /** Sends a request to an address that the registry gave, which may be on another host. */
+  async request(request: HttpRequest, action: Action, also: readonly Access[] = []): Promise<HttpResponse> {
+    const authenticator = await this.#findAuthenticator();
+    // An upload may go to another host (blob storage), which must get neither our token nor our trust.
+    if (request.url.origin !== this.#endpoint.url.origin) return authenticator.sendBare(request);
+    const response = await authenticator.send(this.#trusting(request), this.repository.path, action, also);
+    this.#isLoggedIn = authenticator.isLoggedIn;
+    return response;
+  }
+
+  /** Begins to read something in this repository. */
+  async open(path: string): Promise<HttpStream | HttpResponse> {
+    const authenticator = await this.#findAuthenticator();
+    const request = this.#trusting({ method: 'GET', url: this.url(path) });
+    return authenticator.open(request, this.repository.path, 'pull');
+  }
+
+  url(path: string): URL {
+    return new URL(`${this.repository.path}/${path}`, this.#endpoint.url);
+  }
+
+  /** How messages call a manifest or blob of this repository. */
+  at(reference: string): string {
+    return isDigest(reference) ? `${this.name}@${reference}` : `${this.name}:${reference}`;
+  }
+
+  failure(response: HttpResponse, doing: string, attempt: Attempt = {}): ManifoldError {
+    return registryFailure(response, doing, this.name, { isLoggedIn: this.#isLoggedIn, ...attempt });
+  }
+
+  mismatch(expected: string, actual: Digest): ManifoldError {
+    return new ManifoldError(
+      'digest-mismatch',
+      `${this.name} answered for ${expected} with bytes whose digest is ${actual}.`,
+      { hint: 'The registry, or something on the way to it, changes content.' },
+    );
+  }
+
+  #trusting(request: HttpRequest): HttpRequest {
+    const { ca } = this.#endpoint;
+    return ca === undefined ? request : { ...request, ca };
+  }
+}

@@ -1,0 +1,171 @@
+import * as v from 'valibot';
+import { parseDocument } from '../document.ts';
+import { ManifoldError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { type Descriptor, isManifestType, type ManifestContent, parseManifest } from '../oci/manifest.ts';
+import type { Arrival } from './blobs.ts';
+import type { GetOptions, RepositoryClient } from './repository-client.ts';
+
+/** `justPushed`: the source may not show yet what was pushed to it. */
+export interface CopyOptions extends GetOptions {
+  /** Told of each blob and manifest that has arrived, one sentence. */
+  readonly onProgress?: (line: string) => void;
+}
+
+/** What a copy came to. Each digest stands in one list, once. */
+export interface CopyReport {
+  readonly manifests: {
+    readonly copied: readonly Digest[];
+    readonly present: readonly Digest[];
+  };
+  readonly blobs: Readonly<Record<Arrival, readonly Digest[]>> & {
+    /** Layers that are not to be distributed, or that lie elsewhere (image-spec, descriptor.md, `urls`). */
+    readonly left: readonly Digest[];
+  };
+}
+
+/** A blob that is longer passes with few others: it lasts, and its registry reads it again. Bytes. */
+const BIG = 4 * 1024 * 1024;
+const BIG_AT_A_TIME = 4;
+const SMALL_AT_A_TIME = 12;
+
+/**
+ * Copies image manifests and attestation manifests, with all that they consist of, to another repository, byte for byte:
+ * the target then holds each under its digest. What the target has is not copied: a manifest that is there costs one
+ * request, and that its blobs are there too is its registry's promise, which is not checked. An index is no manifest
+ * here.
+ * @param manifests each as the index describes it; doubled ones are copied once
+ * @throws ManifoldError `registry-…`; `digest-mismatch`, `invalid-document` when the source holds something else than the
+ *   descriptors say
+ */
+export async function copyManifests(
+  source: RepositoryClient,
+  target: RepositoryClient,
+  manifests: readonly Descriptor[],
+  options: CopyOptions = {},
+): Promise<CopyReport> {
+  const copy = new Copy(source, target, options);
+  const wanted = new Map(manifests.map(descriptor => [descriptor.digest, descriptor]));
+  await Promise.all([...wanted.values()].map(descriptor => copy.manifest(descriptor)));
+  return copy.report;
+}
+
+/** One copy under way. */
+class Copy {
+  readonly report = {
+    manifests: { copied: [] as Digest[], present: [] as Digest[] },
+    blobs: {
+      present: [] as Digest[],
+      mounted: [] as Digest[],
+      uploaded: [] as Digest[],
+      left: [] as Digest[],
+    },
+  };
+  readonly #source: RepositoryClient;
+  readonly #target: RepositoryClient;
+  readonly #options: CopyOptions;
+  readonly #arrivals = new Map<Digest, Promise<void>>();
+  readonly #big = atMost(BIG_AT_A_TIME);
+  readonly #small = atMost(SMALL_AT_A_TIME);
+
+  constructor(source: RepositoryClient, target: RepositoryClient, options: CopyOptions) {
+    this.#source = source;
+    this.#target = target;
+    this.#options = options;
+  }
+
+  async manifest(descriptor: Descriptor): Promise<void> {
+    const { digest } = descriptor;
+    if ((await this.#small(() => this.#target.headManifest(digest))) !== undefined) {
+      this.report.manifests.present.push(digest);
+      return;
+    }
+    const content = await this.#small(() => this.#source.getManifest(digest, this.#options));
+    const where = `${this.#source.name}@${digest}`;
+    refuseOther(content, descriptor, where);
+    const { config } = parseManifest(content, where);
+    await Promise.all([config, ...readLayers(content, where)].map(blob => this.#blob(blob)));
+    await this.#target.putManifest(content, digest, { justPushed: true });
+    this.report.manifests.copied.push(digest);
+    this.#tell(`copied the manifest ${digest} to ${this.#target.name}`);
+  }
+
+  /** Once, however many manifests name it. */
+  #blob(blob: Layer): Promise<void> {
+    const known = this.#arrivals.get(blob.digest);
+    const arrival = known ?? this.#copyBlob(blob);
+    this.#arrivals.set(blob.digest, arrival);
+    return arrival;
+  }
+
+  async #copyBlob(blob: Layer): Promise<void> {
+    const { digest, size } = blob;
+    if (staysWhereItIs(blob)) {
+      this.report.blobs.left.push(digest);
+      this.#tell(`left ${digest} where it is: its layer is not to be distributed`);
+      return;
+    }
+    const pass = size > BIG ? this.#big : this.#small;
+    const arrival = await pass(() => this.#target.copyBlob(blob, this.#source));
+    this.report.blobs[arrival].push(digest);
+    this.#tell(`${SAID[arrival]} ${digest} (${size} bytes) in ${this.#target.name}`);
+  }
+
+  #tell(line: string): void {
+    this.#options.onProgress?.(line);
+  }
+}
+
+const SAID: Readonly<Record<Arrival, string>> = {
+  present: 'found',
+  mounted: 'mounted',
+  uploaded: 'uploaded',
+};
+
+function refuseOther(content: ManifestContent, descriptor: Descriptor, where: string): void {
+  if (!isManifestType(content.mediaType)) {
+    throw new ManifoldError(
+      'invalid-document',
+      `${where} is no image manifest, but ${content.mediaType}: only manifests are copied.`,
+    );
+  }
+  if (content.mediaType === descriptor.mediaType && content.bytes.byteLength === descriptor.size) return;
+  throw new ManifoldError('invalid-document', `${where} has another size or media type than its index says.`);
+}
+
+interface Layer extends Descriptor {
+  /** Where else the content may be had. */
+  readonly urls?: readonly string[] | undefined;
+}
+
+const layerAddresses = v.object({
+  layers: v.array(v.object({ urls: v.nullish(v.array(v.string())) })),
+});
+
+function readLayers(content: ManifestContent, where: string): Layer[] {
+  const { layers } = parseManifest(content, where);
+  const addresses = parseDocument(layerAddresses, content.bytes, `the image manifest ${where}`).layers;
+  return layers.map((layer, position) => ({ ...layer, urls: addresses[position]?.urls ?? [] }));
+}
+
+/** Image-spec, layer.md, "Non-Distributable Layers", and Docker's name for the same. */
+function staysWhereItIs({ mediaType, urls = [] }: Layer): boolean {
+  return urls.length > 0 || /\.nondistributable\.|\.foreign\./.test(mediaType);
+}
+
+/** Runs at most so many works at a time, in the order in which they came. */
+function atMost(count: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  return async work => {
+    if (free > 0) free--;
+    else await new Promise<void>(resolve => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
+}
