@@ -1,9 +1,9 @@
 # Every target runs under the Node 24 that lab/node keeps in the cache, whatever Node this machine has.
 NODE := lab/node
-RUN := PATH="$$(dirname "$$($(NODE) -p process.execPath)"):$(CURDIR)/node_modules/.bin:$$PATH"
+ENVIRONMENT := PATH="$$(dirname "$$($(NODE) -p process.execPath)"):$(CURDIR)/node_modules/.bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools clean-tools lab bench dist lint format install
+.PHONY: help demo test tools clean-tools lab chaos bench dist lint format install
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,17 +23,20 @@ clean-tools: ## Remove the lab's tools and all else that was put into the cache
 lab: install tools ## Bring the lab up and keep it until Ctrl-C
 	@$(NODE) lab/up.ts
 
+chaos: install ## Random releases in bad weather: RUNS=n SEED=s, or one of them again with SEED=s RUN=n
+	@$(NODE) lab/chaos/main.ts $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(RUN),--run $(RUN))
+
 bench: install tools ## Measure what the budgets are about
-	@for file in bench/startup.ts bench/merge.ts; do $(NODE) "$$file" || exit 1; done
+	@for file in bench/startup.ts bench/merge.ts bench/many.ts; do $(NODE) "$$file" || exit 1; done
 
 dist: install ## Make dist/ from src/
 	@$(NODE) scripts/bundle.mjs
 
 lint: install ## Compiler and linters
-	@$(RUN) sh -ec 'tsc --noEmit; biome check .; oxlint --type-aware --deny-warnings; knip'
+	@$(ENVIRONMENT) sh -ec 'tsc --noEmit; biome check .; oxlint --type-aware --deny-warnings; knip'
 
 format: install ## Bring all files into the one format
-	@$(RUN) biome check --write .
+	@$(ENVIRONMENT) biome check --write .
 
 install: ## Install the packages of package-lock.json
 	@$(NODE) scripts/install.ts

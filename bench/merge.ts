@@ -2,31 +2,41 @@
 // Usage: lab/node bench/merge.ts [repetitions, default 5]
 import { startLab } from '../lab/lab.ts';
 import { syntheticRelease } from '../lab/synthetic-release.ts';
-import { type Comparison, compareMerges } from './measure.ts';
+import { type Comparison, compareMerges, median } from './measure.ts';
 
 const repetitions = Number(process.argv[2] ?? 5);
-const lab = await startLab({ registries: ['plain'], artifacts: true });
+const lab = await startLab({ registries: ['plain', 'olareg', 'crane'], artifacts: true });
 try {
-  console.log('platforms  latency   requests ours/peer       time ours/peer (median, ms)');
-  for (const latency of [0, 50]) {
-    for (const platforms of [2, 8, 32]) {
-      const results: Comparison[] = [];
-      const prepare = (image: string) => syntheticRelease(lab, [image], platforms);
-      for (let n = 0; n < repetitions; n++) results.push(await compareMerges(lab, prepare, latency));
-      const middle = (pick: (result: Comparison) => number): number => median(results.map(pick));
-      const [oursRequests, peerRequests] = [middle(r => r.ours.requests), middle(r => r.peer.requests)];
-      const share = (oursRequests / peerRequests).toFixed(2);
-      const time = `${middle(r => r.ours.time)}/${middle(r => r.peer.time)}`;
-      console.log(
-        `${String(platforms).padStart(9)}  ${`${latency} ms`.padStart(7)}   ${`${oursRequests}/${peerRequests}`.padEnd(10)} ${`(${share})`.padEnd(12)} ${time}`,
-      );
+  console.log('registries  latency  platforms   requests ours/peer        time ours/peer (median, ms)');
+  for (const registries of [1, 3]) {
+    for (const latency of [0, 50]) {
+      for (const platforms of [2, 8, 32]) {
+        const results: Comparison[] = [];
+        const prepare = (images: readonly string[]) => syntheticRelease(lab, images, platforms);
+        for (let n = 0; n < repetitions; n++)
+          results.push(await compareMerges(lab, prepare, { latency, registries }));
+        console.log(line(registries, latency, platforms, results));
+      }
     }
   }
 } finally {
   await lab.close();
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return Math.round(sorted[Math.floor(sorted.length / 2)] ?? Number.NaN);
+function line(
+  registries: number,
+  latency: number,
+  platforms: number,
+  results: readonly Comparison[],
+): string {
+  const middle = (pick: (result: Comparison) => number): number => median(results.map(pick));
+  const [ours, peer] = [middle(r => r.ours.requests), middle(r => r.peer.requests)];
+  const [time, theirs] = [middle(r => r.ours.time), middle(r => r.peer.time)];
+  return [
+    String(registries).padStart(10),
+    `${latency} ms`.padStart(7),
+    String(platforms).padStart(9),
+    `  ${`${ours}/${peer}`.padEnd(10)} (${(ours / peer).toFixed(2)})`.padEnd(24),
+    `${time}/${theirs} (${(time / theirs).toFixed(2)})`,
+  ].join('  ');
 }

@@ -27,13 +27,13 @@ describe('the builds of a component', () => {
     expect(children[0]?.built.predicateTypes).toEqual([PROVENANCE]);
   });
 
-  it('are read whole from one registry, and their manifests alone from the others', async () => {
+  it('are read whole from one registry, and their manifests and configs from the others, too', async () => {
     const all = await setUp({ registries: [{}, {}] });
     const { children } = await childrenOf(all);
     expect(children[0]?.source.name).toBe(all.names[0]);
     const [first, second] = all.registries;
     expect(first?.count('GET', /\/blobs\//)).toBe(2);
-    expect(second?.count('GET', /\/blobs\//)).toBe(0);
+    expect(second?.count('GET', /\/blobs\//)).toBe(2);
     expect(second?.count('GET', /\/manifests\//)).toBe(4);
     // Their indexes are in the records.
     for (const { root } of all.images.values()) {

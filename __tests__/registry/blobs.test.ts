@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
 import { serve } from '../../lab/parts/http.ts';
-import { clientOf, failureOf, opened } from '../servers/clients.ts';
+import { clientOf, failureOf, opened, SHORT } from '../servers/clients.ts';
 import { type Answer, sha256 } from '../servers/registry.ts';
 
 import { answer, setUp } from '../servers/repository.ts';
@@ -129,12 +129,26 @@ describe('uploading a blob', () => {
     expect(registry.log.map(({ method }) => method)).toEqual(['POST', 'PUT', 'HEAD']);
   });
 
-  it('is given up when no session takes it', async () => {
-    const { registry, client } = await setUp();
+  it('is tried in new sessions for as long as a request is tried, and then given up', async () => {
+    const { registry } = await setUp();
     registry.on({ method: 'PUT', answer: answer(503, 'UNAVAILABLE') });
-    const error = await failureOf(() => client.putBlob(bytes));
+    const error = await failureOf(() => clientOf(registry, 'acme/app', SHORT).putBlob(bytes));
     expect(error.code).toBe('registry-unavailable');
     expect(error.message).toContain(sha256(bytes));
+    expect(error.message).toMatch(/broke off \d+ times in/);
+  });
+
+  it('is not given up for a fault that lasts longer than a few sessions', async () => {
+    const { registry, contents, client } = await setUp();
+    registry.on({ method: 'PUT', times: 12, answer: answer(503, 'UNAVAILABLE') });
+    await client.putBlob(bytes);
+    expect(contents.blobs.has(sha256(bytes))).toBe(true);
+  });
+
+  it('is given up when every session is said to be over', async () => {
+    const { registry, client } = await setUp();
+    registry.on({ method: 'PUT', answer: answer(404, 'BLOB_UPLOAD_UNKNOWN') });
+    expect((await failureOf(() => client.putBlob(bytes))).code).toBe('registry-not-found');
     expect(registry.count('PUT', /./)).toBe(5);
   });
 

@@ -298,10 +298,10 @@ describe('a blob on its way', () => {
     to.on({
       method: 'PUT',
       path: new RegExp(encodeURIComponent(content.descriptor.digest)),
-      answer: answer(503, 'UNAVAILABLE'),
+      answer: answer(404, 'BLOB_UPLOAD_UNKNOWN'),
     });
     const error = await failureOf(() => copyManifests(source, target, [manifest]));
-    expect(error.code).toBe('registry-unavailable');
+    expect(error.code).toBe('registry-not-found');
     expect(error.message).toContain(content.descriptor.digest);
     expect(sessionsFor(to.log, content)).toHaveLength(5);
   });

@@ -59,14 +59,14 @@ export async function pushSynthetic(
     attestation === 'artifact' ? await pushArtifact(client, image) : await pushStatementImage(client, image);
   const index = encode(MEDIA_TYPE.ociIndex, {
     manifests: [
-      { ...descriptorOf(image), platform },
+      { ...descriptorOf(image), platform: inItsOrder(platform) },
       {
         ...descriptorOf(about),
         annotations: {
           'vnd.docker.reference.digest': image.digest,
           'vnd.docker.reference.type': 'attestation-manifest',
         },
-        platform: { os: 'unknown', architecture: 'unknown' },
+        platform: { architecture: 'unknown', os: 'unknown' },
       },
     ],
   });
@@ -140,8 +140,15 @@ async function pushManifest(
   return content;
 }
 
+/** The fields of a platform in the order in which programs in Go write them. */
+function inItsOrder({ architecture, os, variant }: Platform): object {
+  return { architecture, os, ...(variant === undefined ? {} : { variant }) };
+}
+
+/** With indentation, as BuildKit writes its manifests. */
 function encode(mediaType: string, fields: object): ManifestContent {
-  return manifestContent(Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...fields })), mediaType);
+  const document = JSON.stringify({ schemaVersion: 2, mediaType, ...fields }, null, 2);
+  return manifestContent(Buffer.from(document), mediaType);
 }
 
 const BLOCK = 512;

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lab } from '../lab.ts';
-import { check, run } from '../parts/command.ts';
+import { type CommandResult, check, run } from '../parts/command.ts';
 import type { Registry } from '../parts/registries.ts';
 import { toolPath } from '../tools/catalog.ts';
 
@@ -64,16 +64,16 @@ export class Oracles {
   }
 
   /** The digest of the child that crane and regctl take for a platform; undefined where they find none. */
-  async childFor(reference: string, platform: string, osVersion?: string): Promise<Record<string, unknown>> {
+  async childFor(
+    reference: string,
+    platform: string,
+    osVersion?: string,
+  ): Promise<Record<'crane' | 'regctl', string | undefined>> {
+    const cranePlatform = osVersion ? `${platform}:${osVersion}` : platform;
+    const regctlPlatform = osVersion ? `${platform},osver=${osVersion}` : platform;
     const [crane, regctl] = await Promise.all([
-      this.#digest('crane', ['digest', '--platform', joined(platform, ':', osVersion), reference]),
-      this.#digest('regctl', [
-        'image',
-        'digest',
-        '--platform',
-        joined(platform, ',osver=', osVersion),
-        reference,
-      ]),
+      this.#digest('crane', ['digest', '--platform', cranePlatform, reference]),
+      this.#digest('regctl', ['image', 'digest', '--platform', regctlPlatform, reference]),
     ]);
     return { crane, regctl };
   }
@@ -117,15 +117,15 @@ export class Oracles {
   }
 
   /** Makes an index by buildx, from builds of one image, as its documentation has it done. */
-  async createIndex(image: string, tag: string, digests: readonly string[], args: readonly string[] = []) {
+  createIndex(
+    image: string,
+    tag: string,
+    digests: readonly string[],
+    options: readonly string[] = [],
+  ): Promise<CommandResult> {
     const sources = digests.map(digest => `${image}@${digest}`);
-    return run(
-      toolPath('buildx'),
-      ['imagetools', 'create', ...args, '--tag', `${image}:${tag}`, ...sources],
-      {
-        env: this.#env,
-      },
-    );
+    const args = ['imagetools', 'create', ...options, '--tag', `${image}:${tag}`, ...sources];
+    return run(toolPath('buildx'), args, { env: this.#env });
   }
 
   /** Whether cosign accepts the signature of one manifest by the lab's identity; throws with what it says if not. */
@@ -168,11 +168,6 @@ export class Oracles {
     const builtOn = await check('cat', [join(folder, 'built-on')]);
     return { output: output.trim(), builtOn: builtOn.trim() };
   }
-}
-
-/** crane and regctl write a version of Windows behind a platform, each in its way. */
-function joined(platform: string, separator: string, osVersion: string | undefined): string {
-  return osVersion === undefined ? platform : `${platform}${separator}${osVersion}`;
 }
 
 /** Whom the lab's certificates name: the workflow of the token that the issuer gives. */

@@ -53,13 +53,14 @@ const STREAM: Taking<Answer> = {
 
 /** HTTP with retries, time-outs, bounded bodies and redirects that take no credentials along. */
 export class Transport {
-  readonly #retry: RetryPolicy;
+  /** How long a request is tried, and what takes several requests should be tried, too. */
+  readonly retry: RetryPolicy;
   readonly #onRetry: (message: string) => void;
   readonly #closed = new AbortController();
   readonly #sender: Sender;
 
   constructor(options: TransportOptions = {}) {
-    this.#retry = options.retry ?? DEFAULT_RETRY;
+    this.retry = options.retry ?? DEFAULT_RETRY;
     this.#onRetry = options.onRetry ?? (() => {});
     this.#sender = new Sender({
       env: options.env ?? {},
@@ -106,7 +107,7 @@ export class Transport {
       const tried = await this.#try(request, taking);
       const { answer, fault } = tried;
       const elapsed = performance.now() - start;
-      const policy = policyFor(request, tried, this.#retry);
+      const policy = policyFor(request, tried, this.retry);
       const delay = isFinal(request, tried)
         ? undefined
         : nextDelay(policy, tries, elapsed, answer?.headers['retry-after']);

@@ -9,7 +9,15 @@ import type { Connect } from '../publish/children.ts';
 import { childrenOf, type Publication } from '../publish/publication.ts';
 import { pushByDigest } from '../publish/push.ts';
 import type { SigningReport } from '../publish/sign.ts';
-import { listTags, moveTags, readTags, refuseImmutable, type TagReport } from '../publish/tags.ts';
+import {
+  listTags,
+  lookAhead,
+  moveTags,
+  readTags,
+  refuseImmutable,
+  type TagLook,
+  type TagReport,
+} from '../publish/tags.ts';
 import { closeSet } from '../records/closed-set.ts';
 import { collectRecords, type RunRecords } from '../records/collect.ts';
 import { openStore } from '../records/open-store.ts';
@@ -65,11 +73,17 @@ async function publish(context: Context): Promise<void> {
     );
     return report(runner, { publications: [], tags: { set: [], kept: [] }, signing: undefined });
   }
-  const publications = await assemble(closed, assembleOptions(context, records));
+  let look: Promise<TagLook> | undefined;
+  const onTargets: AssembleOptions['onTargets'] = targets => {
+    look = lookAhead(targets);
+    // What is wrong with the builds is told before what is wrong with the tags.
+    look.catch(() => {});
+  };
+  const publications = await assemble(closed, { ...assembleOptions(context, records), onTargets });
   for (const { component, image } of publications) {
     runner.info(`${component}: ${indexTree(image.content, image.children)}`);
   }
-  const { signing, tags } = await pushSignAndTag(context, publications, sigstore);
+  const { signing, tags } = await pushSignAndTag(context, publications, sigstore, await look);
   await report(runner, { publications, tags, signing, trustedRoot: inputs.trustedRoot });
 }
 
@@ -78,6 +92,7 @@ async function pushSignAndTag(
   context: Context,
   publications: readonly Publication[],
   sigstore: Sigstore | undefined,
+  look: TagLook | undefined,
 ): Promise<{ signing: SigningReport | undefined; tags: TagReport }> {
   const { inputs, runner, retry } = context;
   const options = {
@@ -87,7 +102,7 @@ async function pushSignAndTag(
     retry,
   };
   const tags = listTags(publications, options);
-  const before = await readTags(tags);
+  const before = await readTags(tags, look);
   refuseImmutable(tags, before, options);
 
   const pushing = { connect: context.connect, keepTags: inputs.keepTags, onProgress: runner.info };

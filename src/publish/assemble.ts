@@ -5,7 +5,7 @@ import { refuseProblems } from '../records/problems.ts';
 import { annotateIndex } from './annotations.ts';
 import { type Child, type Connect, readChildren } from './children.ts';
 import { createIndexImage, type IndexImage } from './index-image.ts';
-import type { Publication } from './publication.ts';
+import type { Publication, Target } from './publication.ts';
 import { chooseDestinations, type Destination, type Destinations } from './targets.ts';
 
 export interface AssembleOptions {
@@ -23,6 +23,8 @@ export interface AssembleOptions {
   readonly annotations: readonly Annotation[];
   readonly format: 'oci' | 'docker';
   readonly singlePlatform: 'index' | 'manifest';
+  /** Told where the images go before they are read, so that what concerns the targets alone can begin. */
+  readonly onTargets?: (targets: readonly Target[]) => void;
   /** Told what was done otherwise than it was written, a sentence each. */
   readonly onNotice: (notice: string) => void;
 }
@@ -34,20 +36,27 @@ export interface AssembleOptions {
  * `mixed-media-types`, `invalid-input`, `registry-…`
  */
 export async function assemble(closed: ClosedSet, options: AssembleOptions): Promise<Publication[]> {
-  const destinations = chooseDestinations(closed.components, options.destinations);
+  const chosen = [...chooseDestinations(closed.components, options.destinations)].map(
+    ([set, destinations]) => ({
+      set,
+      destinations,
+      targets: destinations.map(({ repository, tags }) => ({ client: options.connect(repository), tags })),
+    }),
+  );
+  options.onTargets?.(chosen.flatMap(({ targets }) => targets));
   const read = await Promise.all(
-    closed.components.map(async set => {
-      const targets = destinations.get(set) ?? [];
-      const repositories = targets.map(({ repository }) => repository);
-      return { set, targets, ...(await readChildren(set.records, repositories, options.connect)) };
+    chosen.map(async ({ set, destinations, targets }) => {
+      const repositories = destinations.map(({ repository }) => repository);
+      const children = await readChildren(set.records, repositories, options.connect);
+      return { set, destinations, targets, ...children };
     }),
   );
   refuseProblems([...closed.problems, ...read.flatMap(({ problems }) => problems)]);
-  return read.map(({ set, targets, children }) => ({
+  return read.map(({ set, destinations, targets, children }) => ({
     component: set.component,
-    image: makeImage(set, children, targets, options),
+    image: makeImage(set, children, destinations, options),
     built: children,
-    targets: targets.map(({ repository, tags }) => ({ client: options.connect(repository), tags })),
+    targets,
   }));
 }
 

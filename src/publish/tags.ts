@@ -4,7 +4,7 @@ import type { ManifestContent } from '../oci/manifest.ts';
 import { matchesPattern, platformTags } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { eventually } from './eventually.ts';
-import type { Publication } from './publication.ts';
+import type { Publication, Target } from './publication.ts';
 import { type Outcome, tagsFailed } from './tag-failure.ts';
 import {
   decideMove,
@@ -90,10 +90,33 @@ function refuseShared(tags: readonly TagTarget[]): void {
 /** What tags point at, by their full names; absent ones are missing. */
 export type TagStates = ReadonlyMap<string, ManifestContent>;
 
-/** @throws ManifoldError when a registry does not tell: "could not look" is never "absent" */
-export async function readTags(tags: readonly TagTarget[]): Promise<TagStates> {
+/** Tags that were looked at, by their full names; undefined: absent. */
+export type TagLook = ReadonlyMap<string, ManifestContent | undefined>;
+
+/**
+ * Looks at the tags of targets before it is known what will be published there.
+ * @throws ManifoldError when a registry does not tell: "could not look" is never "absent"
+ */
+export async function lookAhead(targets: readonly Target[]): Promise<TagLook> {
+  const tags = targets.flatMap(target => target.tags.map(tag => ({ client: target.client, tag })));
+  return new Map(
+    await Promise.all(
+      tags.map(async ({ client, tag }) => [`${client.name}:${tag}`, await client.findManifest(tag)] as const),
+    ),
+  );
+}
+
+/**
+ * What tags point at.
+ * @param known those that need not be looked at again
+ * @throws ManifoldError as `lookAhead`
+ */
+export async function readTags(tags: readonly TagTarget[], known: TagLook = new Map()): Promise<TagStates> {
   const found = await Promise.all(
-    tags.map(async ({ client, tag, name }) => [name, await client.findManifest(tag)] as const),
+    tags.map(async ({ client, tag, name }) => {
+      const content = known.has(name) ? known.get(name) : await client.findManifest(tag);
+      return [name, content] as const;
+    }),
   );
   return new Map(found.flatMap(([name, content]) => (content === undefined ? [] : [[name, content]])));
 }

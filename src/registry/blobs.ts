@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { pipeline, Readable, Transform } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ManifoldError } from '../errors.ts';
+import { nextDelay } from '../http/retry.ts';
 import { type BodySource, type HttpResponse, isStream } from '../http/transport.ts';
 import { followUrl } from '../http/url.ts';
 import { type Digest, digestOf } from '../oci/digest.ts';
@@ -14,8 +16,8 @@ export type Arrival = 'present' | 'mounted' | 'uploaded';
 
 /** Config blobs and bundles are small; what a descriptor claims beyond this is not read into memory. Bytes. */
 const LARGEST_IN_MEMORY = 16 * 1024 * 1024;
-/** Upload sessions that are begun for one blob before it is given up. */
-const SESSIONS = 5;
+/** How often a registry may say of a session of one blob that it is over. */
+const LOST_SESSIONS = 5;
 /** What the end of a session looks like, before its blob or instead of it (distribution-spec, "Pushing blobs"). */
 const SESSION_OVER = new Set([400, 404, 416]);
 
@@ -132,25 +134,33 @@ export class Blobs {
   /** Each session takes the bytes once: nobody knows what one that broke holds of them. */
   async #upload(digest: Digest, body: BodySource, session: URL): Promise<Arrival> {
     const doing = `Uploading the blob ${this.#connection.at(digest)}`;
+    const start = performance.now();
     let current = session;
     for (let count = 1; ; count++) {
       const response = await this.#finish(current, digest, body);
       if (response?.status === 201) return 'uploaded';
-      const isOver = response === undefined || SESSION_OVER.has(response.status);
-      if (response !== undefined && (!isOver || count === SESSIONS))
+      if (response === undefined) await this.#pause(doing, count, start);
+      else if (!SESSION_OVER.has(response.status) || count >= LOST_SESSIONS)
         throw this.#connection.failure(response, doing);
-      if (count === SESSIONS) {
-        throw new ManifoldError('registry-unavailable', `${doing} broke off ${SESSIONS} times.`, {
-          hint: 'The registry, or the way to it, has a fault. Re-run this job later: it goes on from here.',
-        });
-      }
       // What broke off may have ended the session with the blob or without it: look first.
       if (await this.#has(digest)) return 'uploaded';
       current = await this.#startSession();
     }
   }
 
-  /** @returns undefined when the session broke, after the pause that the next try is due */
+  /** Sessions that break are begun anew for as long as a single request would be tried. */
+  async #pause(doing: string, count: number, start: number): Promise<void> {
+    const elapsed = performance.now() - start;
+    const delay = nextDelay(this.#connection.retry, count, elapsed, undefined);
+    if (delay !== undefined) return sleep(delay);
+    throw new ManifoldError(
+      'registry-unavailable',
+      `${doing} broke off ${count} times in ${(elapsed / 1000).toFixed(1)} s.`,
+      { hint: 'The registry, or the way to it, has a fault. Re-run this job later: it goes on from here.' },
+    );
+  }
+
+  /** @returns undefined when the session broke */
   async #finish(session: URL, digest: Digest, body: BodySource): Promise<HttpResponse | undefined> {
     const url = new URL(session);
     url.searchParams.set('digest', digest);

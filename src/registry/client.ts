@@ -37,10 +37,10 @@ export class Registries {
   }
 
   #connect(repository: Repository): RepositoryClient {
-    const { env, insecure } = this.#options;
+    const { env, insecure, transport } = this.#options;
     const endpoint = endpointOf(repository.registry, env, insecure);
     const findAuthenticator = () => this.#authenticator(repository, endpoint);
-    return new RepositoryClient(new Connection(repository, endpoint, findAuthenticator));
+    return new RepositoryClient(new Connection(repository, endpoint, transport.retry, findAuthenticator));
   }
 
   /** Repositories of one registry may have logins of their own. */

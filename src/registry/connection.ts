@@ -1,4 +1,5 @@
 import { ManifoldError } from '../errors.ts';
+import type { RetryPolicy } from '../http/retry.ts';
 import type { HttpRequest, HttpResponse, HttpStream } from '../http/transport.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { formatRepository, type Repository } from '../oci/reference.ts';
@@ -12,12 +13,19 @@ export class Connection {
   readonly repository: Repository;
   /** The full name, as messages show it. */
   readonly name: string;
+  readonly retry: RetryPolicy;
   readonly #endpoint: Endpoint;
   readonly #findAuthenticator: () => Promise<Authenticator>;
   #isLoggedIn = false;
 
-  constructor(repository: Repository, endpoint: Endpoint, findAuthenticator: () => Promise<Authenticator>) {
+  constructor(
+    repository: Repository,
+    endpoint: Endpoint,
+    retry: RetryPolicy,
+    findAuthenticator: () => Promise<Authenticator>,
+  ) {
     this.repository = repository;
+    this.retry = retry;
     this.name = formatRepository(repository);
     this.#endpoint = endpoint;
     this.#findAuthenticator = findAuthenticator;

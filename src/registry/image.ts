@@ -75,7 +75,7 @@ async function readConfig(
 }
 
 /**
- * Makes sure that a registry holds the manifests of a build, which was read whole from another.
+ * Makes sure that a registry holds the manifests and the config of a build, which was read whole from another.
  * @throws ManifoldError `registry-…`, `digest-mismatch`, `invalid-document`
  */
 export async function requireManifests(
@@ -83,7 +83,11 @@ export async function requireManifests(
   { image, attestations }: PlatformImage,
   options: GetOptions = {},
 ): Promise<void> {
-  await Promise.all([image, ...attestations].map(child => readChild(client, child, options)));
+  const manifest = readChild(client, image, options);
+  await Promise.all([
+    readConfig(client, image.digest, manifest, options),
+    ...attestations.map(child => readChild(client, child, options)),
+  ]);
 }
 
 /** Reads a child of an index, which must be what its descriptor says: clients ask for it by those words. */

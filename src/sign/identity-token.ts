@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
+import { outcomeOf } from '../http/judgement.ts';
+import { isTransient } from '../http/retry.ts';
 import type { Transport } from '../http/transport.ts';
 import { serviceFailure } from './failure.ts';
 import type { Identity } from './identity.ts';
@@ -57,7 +59,7 @@ export async function fetchIdentityToken(
   const response = await transport.request({ method: 'GET', url, headers });
   if (response.status !== 200) {
     // A fault of the issuer is no lack of permission.
-    const code = response.status < 500 && response.status !== 429 ? 'no-id-token' : 'signing-failed';
+    const code = isTransient(outcomeOf(response)) ? 'signing-failed' : 'no-id-token';
     throw serviceFailure('The issuer of identity tokens', response, code);
   }
   const token = parseDocument(answer, response.body, 'the answer of the issuer of identity tokens', {

@@ -1,0 +1,227 @@
+import { type Ended, mergeHere, startMerge, stepEnvironment } from './action.ts';
+import { DEFECT_CODES, mend } from './defects.ts';
+import { Draw } from './draw.ts';
+import { codesOf, drawFaults, type Fault, passes } from './fault.ts';
+import { Judge } from './judge.ts';
+import type { Services } from './services.ts';
+import { SignatureJudge } from './signatures.ts';
+import { buildSite, type Site } from './site.ts';
+import { type Kill, Weather } from './weather.ts';
+import { drawWorld, type World } from './world.ts';
+
+/** What came of one run. */
+export interface Report {
+  readonly name: string;
+  /** Sentences; none when every promise held. */
+  readonly violations: readonly string[];
+  /** Kinds of the faults that met a request. */
+  readonly met: readonly string[];
+  /** How the merges in bad weather ended. */
+  readonly outcomes: readonly string[];
+  /** For who reads about a violation: the world, its faults, and what was logged. */
+  readonly story: readonly string[];
+}
+
+export interface Tools {
+  readonly services: Services;
+  /** The bundled action, for merges that are killed. */
+  readonly entry: string;
+}
+
+/** Seconds: long enough for all that passes, and short where something stays. */
+const LONG = 600;
+const SHORT = 2;
+
+/** One world, merged in bad weather, judged, merged again in good weather, and judged again. */
+export async function runOnce(name: string, tools: Tools): Promise<Report> {
+  const world = drawWorld(name);
+  const draw = new Draw(`${name}/weather`);
+  const faults = drawFaults(world, draw);
+  const kill = draw.chance(0.25) ? drawKill(world, draw) : undefined;
+  const site = await buildSite(world, tools.services);
+  try {
+    return await new Run(site, faults, kill, tools).play();
+  } finally {
+    tools.services.sky.weather = new Weather();
+    await site.close();
+  }
+}
+
+interface PlannedKill extends Kill {
+  /** Which of the merges. */
+  readonly merge: number;
+}
+
+/** A random request of about as many as the merge makes. */
+function drawKill(world: World, draw: Draw): PlannedKill {
+  const manifests = world.builds.length * (world.builds[0]?.attested === true ? 2 : 1) + 1;
+  const each = world.signs ? 16 : 4;
+  const most = Math.ceil((manifests * each * world.registries.length) / world.components.length) + 10;
+  return {
+    merge: draw.whole(0, world.merges.length - 1),
+    nth: draw.whole(1, most),
+    when: draw.chance(0.5) ? 'before' : 'after',
+  };
+}
+
+class Run {
+  readonly #site: Site;
+  readonly #world: World;
+  readonly #faults: readonly Fault[];
+  readonly #kill: PlannedKill | undefined;
+  readonly #tools: Tools;
+  readonly #judge: Judge;
+  readonly #violations: string[] = [];
+  readonly #met = new Set<string>();
+  readonly #outcomes: string[] = [];
+  readonly #story: string[] = [];
+
+  constructor(site: Site, faults: readonly Fault[], kill: PlannedKill | undefined, tools: Tools) {
+    this.#site = site;
+    this.#world = site.world;
+    this.#faults = faults;
+    this.#kill = kill;
+    this.#tools = tools;
+    this.#judge = new Judge(site, new SignatureJudge(tools.services.sigstore.root));
+  }
+
+  async play(): Promise<Report> {
+    const { defect, attempt, merges, name } = this.#world;
+    this.#story.push(`world: ${JSON.stringify(this.#world, null, 1)}`, ...this.#faults.map(describeFault));
+    if (this.#kill !== undefined) this.#story.push(`kill: ${JSON.stringify(this.#kill)}`);
+    for (const position of merges.keys()) await this.#inBadWeather(position);
+    let last = attempt;
+    if (defect !== undefined) {
+      for (const components of merges) await this.#mayFail(components);
+      last = attempt + 1;
+      mend(this.#site, defect, last);
+    }
+    const isDone = defect === undefined && this.#outcomes.every(outcome => outcome === 'success');
+    if (!isDone) await this.#cleanMerges('the clean re-run', last);
+    await this.#nothingIsLeft(last);
+    return {
+      name,
+      violations: this.#violations,
+      met: [...this.#met],
+      outcomes: this.#outcomes,
+      story: this.#story,
+    };
+  }
+
+  /** The merge that everything may happen to. */
+  async #inBadWeather(position: number): Promise<void> {
+    const components = this.#world.merges[position] ?? [];
+    const kill = this.#kill?.merge === position ? this.#kill : undefined;
+    const weather = new Weather(this.#faults, kill);
+    const stays = this.#world.defect !== undefined || !this.#faults.every(passes);
+    const ended = await this.#merge(
+      weather,
+      components,
+      this.#world.attempt,
+      stays ? SHORT : LONG,
+      kill !== undefined,
+    );
+    const met = weather.active.filter(({ hits }) => hits > 0).map(({ fault }) => fault);
+    for (const { kind } of met) this.#met.add(kind);
+    if (weather.killed) this.#met.add('kill');
+    this.#outcomes.push(ended.outcome);
+    if (ended.outcome === 'killed') return this.#check('after the kill', this.#judge.faults());
+    this.#judgeOutcome(
+      `the merge of ${components.join(', ')}`,
+      ended,
+      components,
+      met.flatMap(fault => codesOf(fault, !stays)),
+    );
+  }
+
+  /** Without faults, but with what is wrong with the run itself. */
+  async #mayFail(components: readonly string[]): Promise<void> {
+    const ended = await this.#merge(new Weather(), components, this.#world.attempt, SHORT);
+    this.#judgeOutcome(`the merge of ${components.join(', ')} in good weather`, ended, components, []);
+  }
+
+  #judgeOutcome(
+    what: string,
+    { outcome }: Ended,
+    components: readonly string[],
+    excused: readonly string[],
+  ): void {
+    this.#check(what, this.#judge.faults());
+    const { defect } = this.#world;
+    const codes = [...excused, ...(defect === undefined ? [] : DEFECT_CODES[defect.kind])];
+    const doomed = defect !== undefined && components.includes(defect.build.component);
+    if (outcome !== 'success' && !codes.includes(outcome))
+      this.#check(what, [`it ended with "${outcome}", and there was no reason for it`]);
+    if (doomed)
+      this.#check(
+        what,
+        components.flatMap(component => this.#judge.movedAnyway(component)),
+      );
+    if (outcome === 'success' && doomed) this.#check(what, [`it succeeded, in spite of: ${defect.kind}`]);
+    if (outcome === 'success')
+      this.#check(
+        what,
+        components.flatMap(component => this.#judge.unfinished(component)),
+      );
+  }
+
+  /** Every clean merge succeeds and brings all tags to where they belong. */
+  async #cleanMerges(which: string, attempt: number): Promise<void> {
+    for (const components of this.#world.merges) {
+      const { outcome } = await this.#merge(new Weather(), components, attempt, LONG);
+      const what = `${which} of ${components.join(', ')}`;
+      if (outcome !== 'success') this.#check(what, [`it ended with "${outcome}"`]);
+      this.#check(
+        what,
+        components.flatMap(component => this.#judge.unfinished(component)),
+      );
+    }
+    this.#check(which, this.#judge.faults());
+  }
+
+  /** Where all is as it should be, a merge writes nothing and signs nothing. */
+  async #nothingIsLeft(attempt: number): Promise<void> {
+    const { sigstore } = this.#tools.services;
+    const [before, signed] = [this.#judge.fingerprint(), sigstore.log.length];
+    await this.#cleanMerges('one more merge', attempt);
+    if (this.#judge.fingerprint() !== before)
+      this.#check('one more merge', ['it changed what the registries hold']);
+    if (sigstore.log.length !== signed) this.#check('one more merge', ['it asked Sigstore for something']);
+  }
+
+  async #merge(
+    weather: Weather,
+    components: readonly string[],
+    attempt: number,
+    budget: number,
+    inProcess = false,
+  ): Promise<Ended> {
+    const { sky } = this.#tools.services;
+    sky.weather = weather;
+    const env = stepEnvironment(this.#site, components, { budget, attempt });
+    let ended: Ended;
+    if (inProcess) {
+      const running = startMerge(this.#tools.entry, env);
+      weather.onKill = running.kill;
+      ended = await running.ended;
+    } else {
+      ended = await mergeHere(env);
+    }
+    await weather.settled();
+    this.#story.push(
+      `--- merge of ${components.join(', ')}, attempt ${attempt}: ${ended.outcome}`,
+      ...weather.trace,
+      ...ended.log,
+    );
+    return ended;
+  }
+
+  #check(what: string, found: readonly string[]): void {
+    this.#violations.push(...found.map(sentence => `${what}: ${sentence}`));
+  }
+}
+
+function describeFault(fault: Fault): string {
+  const { kind, service, on = 'request', nth, times } = fault;
+  return `fault: ${kind}: ${service}, ${on} ${nth}, ${times === Number.POSITIVE_INFINITY ? 'for ever' : `${times} times`}`;
+}
