@@ -60,20 +60,12 @@ describe('a re-run', () => {
     const run = await startRun({}, { referrers: 'api' });
     for (const platform of BOTH) await run.build(platform);
     const first = await run.merge();
-    const writes = () =>
-      run.registries.map(
-        registry =>
-          registry.log.filter(({ method }) => method === 'POST' || /\/manifests\/(1\.0|latest)$/.test(''))
-            .length,
-      );
-    const before = writes();
-    const tagWrites = run.registries.map(registry => registry.count('PUT', /\/manifests\/(?:1\.0|latest)$/));
+    for (const registry of run.registries) registry.log.length = 0;
     const second = await run.merge({}, 2);
     expect(second.outputs.digest).toBe(first.outputs.digest);
-    expect(writes()).toEqual(before);
-    expect(run.registries.map(registry => registry.count('PUT', /\/manifests\/(?:1\.0|latest)$/))).toEqual(
-      tagWrites,
-    );
+    for (const { log } of run.registries) {
+      expect(log.filter(({ method }) => method !== 'GET' && method !== 'HEAD')).toEqual([]);
+    }
   });
 });
 

@@ -32,11 +32,9 @@ async function built(options: Options = {}) {
   const push = async () => {
     const { connect } = all;
     const onProgress = (line: string): unknown => lines.push(line);
-    await Promise.all(
-      publication.targets.map(target =>
-        pushByDigest(publication, target, { connect, keepTags: options.keepTags, onProgress }),
-      ),
-    );
+    const isThere = (): boolean => false;
+    const pushing = { connect, keepTags: options.keepTags, isThere, onProgress };
+    await Promise.all(publication.targets.map(target => pushByDigest(publication, target, pushing)));
   };
   return { ...all, publication, push, lines };
 }

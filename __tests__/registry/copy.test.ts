@@ -57,6 +57,29 @@ const layer = (text: string, size = 0): Made => {
 const sorted = (values: Iterable<unknown>) => [...values].map(String).sort();
 
 describe('copying manifests to another registry', () => {
+  it('brings a manifest that is about another one after that', async () => {
+    const { from, to, source, target, held } = await twoRegistries();
+    const content = layer('content');
+    const image = pushLayers(held, [content]);
+    const empty = made('application/vnd.oci.empty.v1+json', '{}');
+    const about = made(TYPES.manifest, {
+      schemaVersion: 2,
+      mediaType: TYPES.manifest,
+      config: empty.descriptor,
+      layers: [],
+      subject: image,
+    });
+    held.blobs.set(empty.descriptor.digest, empty.bytes);
+    storeManifest(held, about);
+    // The image's layer comes when all that the other one consists of is there already.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    to.on({ method: 'PUT', path: new RegExp(empty.descriptor.digest.slice(7)), answer: () => resolve() });
+    from.on({ method: 'GET', path: new RegExp(content.descriptor.digest), answer: () => promise });
+    await copyManifests(source, target, [about.descriptor, image]);
+    const puts = to.log.filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/'));
+    expect(puts.map(({ path }) => path.split('/').at(-1))).toEqual([image.digest, about.descriptor.digest]);
+  });
+
   it('brings them with all they consist of, byte for byte, and no tag', async () => {
     const { source, target, held, arrived, manifests } = await twoRegistries();
     const report = await copyManifests(source, target, manifests);

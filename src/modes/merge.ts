@@ -3,6 +3,7 @@ import { DEFAULT_RETRY, type RetryPolicy } from '../http/retry.ts';
 import { Transport } from '../http/transport.ts';
 import { imagesOf } from '../inputs/image-templates.ts';
 import type { MergeInputs } from '../inputs.ts';
+import type { Digest } from '../oci/digest.ts';
 import { descriptorOf } from '../oci/manifest.ts';
 import { type AssembleOptions, assemble } from '../publish/assemble.ts';
 import type { Connect } from '../publish/children.ts';
@@ -10,6 +11,7 @@ import { childrenOf, type Publication } from '../publish/publication.ts';
 import { pushByDigest } from '../publish/push.ts';
 import type { SigningReport } from '../publish/sign.ts';
 import {
+  isShown,
   listTags,
   lookAhead,
   moveTags,
@@ -22,7 +24,7 @@ import { closeSet } from '../records/closed-set.ts';
 import { collectRecords, type RunRecords } from '../records/collect.ts';
 import { openStore } from '../records/open-store.ts';
 import type { Origin } from '../records/origin.ts';
-import { Registries } from '../registry/client.ts';
+import { Registries, type RepositoryClient } from '../registry/client.ts';
 import { indexTree } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
@@ -105,7 +107,12 @@ async function pushSignAndTag(
   const before = await readTags(tags, look);
   refuseImmutable(tags, before, options);
 
-  const pushing = { connect: context.connect, keepTags: inputs.keepTags, onProgress: runner.info };
+  const pushing = {
+    connect: context.connect,
+    keepTags: inputs.keepTags,
+    isThere: (client: RepositoryClient, digest: Digest) => isShown(before, client, digest),
+    onProgress: runner.info,
+  };
   await Promise.all(
     publications.flatMap(publication =>
       publication.targets.map(target => pushByDigest(publication, target, pushing)),

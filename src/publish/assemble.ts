@@ -81,7 +81,7 @@ function makeImage(
     defaults: !isBare,
   });
   for (const notice of annotations.notices) onNotice(`${set.component}: ${notice}`);
-  if (isBare) onNotice(bareNotice(set, options));
+  if (isBare) onNotice(bareNotice(set, built, options));
   const { index, descriptors } = annotations;
   const { missing } = set;
   if (missing.length > 0) {
@@ -93,9 +93,15 @@ function makeImage(
   return createIndexImage(built, made);
 }
 
-function bareNotice({ component }: ComponentSet, { format }: AssembleOptions): string {
+function bareNotice(
+  { component }: ComponentSet,
+  built: readonly Child[],
+  { format }: AssembleOptions,
+): string {
   const kind = format === 'docker' ? 'a Docker manifest list' : 'a plain image manifest';
-  return `${component} becomes ${kind}, which carries no annotations of the merge: nothing on it tells a later merge whether it is newer.`;
+  const isAttested = built.some(({ built: { image } }) => image.attestations.length > 0);
+  const lost = isAttested ? ' Its attestations (provenance, SBOM) are left out.' : '';
+  return `${component} becomes ${kind}, which carries no annotations of the merge: nothing on it tells a later merge whether it is newer.${lost}`;
 }
 
 const VERSION = /^v?(?<version>\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)$/;

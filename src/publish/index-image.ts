@@ -37,10 +37,16 @@ export function createIndexImage(built: readonly Child[], options: IndexOptions)
   const common = { children, manifests, missing };
   if (options.singlePlatform === 'manifest') {
     refuseAnnotations(children, options);
-    return { ...common, content: onlyOf(manifests, children), isPlain: true };
+    const content = onlyOf(manifests, children);
+    return { ...common, content, children: children.map(withoutAttestations), isPlain: true };
   }
   const content = assembleIndex(children, { annotations, descriptorAnnotations, format });
   return { ...common, content, isPlain: false };
+}
+
+/** An index would name them; a plain manifest does not. */
+function withoutAttestations(child: PlatformImage): PlatformImage {
+  return { ...child, attestations: [] };
 }
 
 /** What was asked for by name is not dropped in silence. */

@@ -1,3 +1,4 @@
+import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { formatRepository, parseRepository } from '../oci/reference.ts';
 import { keepTagOf } from '../oci/tags.ts';
@@ -11,6 +12,8 @@ export interface PushOptions {
   readonly connect: Connect;
   /** Template of a tag for each child, against clean-up of untagged manifests; undefined: none. */
   readonly keepTags: string | undefined;
+  /** Tells what a repository is known to hold already, as a tag of it points there. */
+  readonly isThere: (client: RepositoryClient, digest: Digest) => boolean;
   /** Told of what is copied, a line each. */
   readonly onProgress: (line: string) => void;
 }
@@ -29,23 +32,28 @@ export async function pushByDigest(
   options: PushOptions,
 ): Promise<void> {
   const { image } = publication;
-  await copyChildren(publication.built, target, options);
+  await copyChildren(publication, target, options);
   if (options.keepTags !== undefined) await keepChildren(publication, target, options.keepTags);
   // The plain manifest of a single platform is where the build pushed it, or was copied.
-  if (!image.isPlain) {
+  if (!image.isPlain && !options.isThere(target.client, image.content.digest)) {
     await target.client.putManifest(image.content, image.content.digest, PUSHED);
   }
 }
 
-async function copyChildren(built: readonly Child[], target: Target, options: PushOptions): Promise<void> {
+async function copyChildren(
+  { built, image }: Publication,
+  target: Target,
+  options: PushOptions,
+): Promise<void> {
   const name = formatRepository(target.client.repository);
   const foreign = built.filter(({ record }) => !record.images.includes(name));
   const bySource = Map.groupBy(foreign, child => sourceFor(child, target, options.connect));
   await Promise.all(
     [...bySource].map(([source, children]) => {
-      const manifests = children.flatMap(({ built: { image } }): Descriptor[] => [
-        image.image,
-        ...image.attestations,
+      const manifests = children.flatMap(({ built: { image: child } }): Descriptor[] => [
+        child.image,
+        // Nothing would lead from a plain image to them.
+        ...(image.isPlain ? [] : child.attestations),
       ]);
       return copyManifests(source, target.client, manifests, { ...PUSHED, onProgress: options.onProgress });
     }),

@@ -1,5 +1,6 @@
 import { ManifoldError } from '../errors.ts';
 import type { RetryPolicy } from '../http/retry.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import { matchesPattern, platformTags } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
@@ -119,6 +120,11 @@ export async function readTags(tags: readonly TagTarget[], known: TagLook = new 
     }),
   );
   return new Map(found.flatMap(([name, content]) => (content === undefined ? [] : [[name, content]])));
+}
+
+/** Tells whether one of the tags of a repository points at a manifest, which it holds then. */
+export function isShown(states: TagStates, { name }: RepositoryClient, digest: Digest): boolean {
+  return [...states].some(([tag, content]) => tag.startsWith(`${name}:`) && content.digest === digest);
 }
 
 /**

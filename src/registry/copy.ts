@@ -64,6 +64,7 @@ class Copy {
   readonly #source: RepositoryClient;
   readonly #target: RepositoryClient;
   readonly #options: CopyOptions;
+  readonly #manifests = new Map<Digest, Promise<void>>();
   readonly #arrivals = new Map<Digest, Promise<void>>();
   readonly #big = atMost(BIG_AT_A_TIME);
   readonly #small = atMost(SMALL_AT_A_TIME);
@@ -74,7 +75,15 @@ class Copy {
     this.#options = options;
   }
 
-  async manifest(descriptor: Descriptor): Promise<void> {
+  /** Once, however often it is asked for. */
+  manifest(descriptor: Descriptor): Promise<void> {
+    // Begun later than noted: what is about another manifest of the same copy finds that one here.
+    const copied = Promise.resolve().then(() => this.#copyManifest(descriptor));
+    this.#manifests.set(descriptor.digest, copied);
+    return copied;
+  }
+
+  async #copyManifest(descriptor: Descriptor): Promise<void> {
     const { digest } = descriptor;
     if ((await this.#small(() => this.#target.headManifest(digest))) !== undefined) {
       this.report.manifests.present.push(digest);
@@ -83,8 +92,10 @@ class Copy {
     const content = await this.#small(() => this.#source.getManifest(digest, this.#options));
     const where = `${this.#source.name}@${digest}`;
     refuseOther(content, descriptor, where);
-    const { config } = parseManifest(content, where);
+    const { config, subject } = parseManifest(content, where);
     await Promise.all([config, ...readLayers(content, where)].map(blob => this.#blob(blob)));
+    // Docker Hub refuses a manifest about another one that it does not hold yet.
+    if (subject !== undefined) await this.#manifests.get(subject.digest);
     await this.#target.putManifest(content, digest, { justPushed: true });
     this.report.manifests.copied.push(digest);
     this.#tell(`copied the manifest ${digest} to ${this.#target.name}`);
