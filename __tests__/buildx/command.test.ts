@@ -7,6 +7,8 @@ const LEAST: BuildOptions = {
   platform: parsePlatform('linux/arm/v7'),
   images: [parseRepository('ghcr.io/acme/app')],
   context: '.',
+  format: 'oci',
+  insecureRegistries: new Set(),
   builder: undefined,
   file: undefined,
   target: undefined,
@@ -68,6 +70,16 @@ describe('the arguments of buildx', () => {
       ...['--target', 'final'],
       'https://github.com/acme/app.git#abc',
     ]);
+  });
+
+  it('ask for Docker media types, and for plain HTTP, where that is wanted for all names', () => {
+    const images = ['vm:5000/acme/app', 'other:5000/acme/app'].map(parseRepository);
+    const outputOf = (...hosts: string[]): string | undefined => {
+      const args = buildArguments({ ...LEAST, images, format: 'docker', insecureRegistries: new Set(hosts) });
+      return args[args.indexOf('--output') + 1];
+    };
+    expect(outputOf('vm:5000')).toMatch(/,oci-mediatypes=false$/);
+    expect(outputOf('vm:5000', 'other:5000')).toMatch(/,oci-mediatypes=false,registry\.insecure=true$/);
   });
 
   it('never hold a tag', () => {

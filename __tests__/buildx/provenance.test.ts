@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { provenanceOf } from '../../src/buildx/build.ts';
+import { failureOf } from '../servers/clients.ts';
 
 const RUN = 'https://github.com/acme/app/actions/runs/1001/attempts/1';
 
@@ -21,10 +22,18 @@ describe('the provenance that buildx is asked for', () => {
   it.each([
     ['true', `type=provenance,builder-id=${RUN}`],
     ['false', 'type=provenance,disabled=true'],
+    ['max', `type=provenance,mode=max,builder-id=${RUN}`],
     ['mode=max', `type=provenance,mode=max,builder-id=${RUN}`],
     ['mode=min,builder-id=mine', 'type=provenance,mode=min,builder-id=mine'],
   ])('%s is %s', (input, expected) => {
     expect(provenanceOf(input, {})).toEqual([expected]);
+  });
+
+  it.each(['ture', 'yes', 'mode', '1'])('is not %j, and the input is named', async input => {
+    const error = await failureOf(() => provenanceOf(input, {}));
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toBe(`The input "provenance" is "${input}".`);
+    expect(error.hint).toContain('true, false, or attributes');
   });
 
   it('is full by default', () => {

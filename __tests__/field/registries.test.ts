@@ -152,11 +152,18 @@ describe('a tag', () => {
   /** A run of the same repository, earlier or later than the others, that publishes to the same registry. */
   async function published(started: string, version: string | undefined) {
     const run = await startRun();
-    for (const platform of BOTH) await run.build(platform, { record: { started } });
-    const metadata = { tags: [], labels: {}, annotations: [], ...(version === undefined ? {} : { version }) };
+    const commit = `${started} ${version}`;
+    for (const platform of BOTH) await run.build(platform, { commit, record: { started } });
+    const metadata = {
+      tags: [],
+      labels: {},
+      annotations: [],
+      ...(version === undefined ? {} : { version }),
+    };
+    const inputs = { sign: 'none', metadata, tags: tagEntries('latest') } as const;
     return {
       run,
-      merge: (inputs = {}) => run.merge({ sign: 'none', metadata, tags: tagEntries('latest'), ...inputs }),
+      merge: (changes = {}) => run.merge({ ...inputs, ...changes }, 1, { GITHUB_SHA: commit }),
     };
   }
 
@@ -200,7 +207,7 @@ describe('a tag', () => {
     carry(first.run, second.run);
     const told = await second.merge();
     expect(second.run.tags().latest).toBe(stays ? outputs.digest : told.outputs.digest);
-    expect(told.outputs['kept-tags']).toBe(stays ? `${second.run.images[0]}:latest` : '');
+    expect(told.outputs['unmoved-tags']).toBe(stays ? `${second.run.images[0]}:latest` : '');
     if (stays) expect(told.lines.join()).toContain('stays where it was');
     // Somebody who wants it otherwise says so.
     await second.merge({ tagPolicy: 'overwrite' });

@@ -115,6 +115,7 @@ describe('a set that is not what it should be', () => {
     const run = await startRun();
     await run.build('linux/amd64');
     const told = await run.merge({
+      components: ['app'],
       platforms: platforms(...BOTH),
       allowMissing: platforms('linux/arm64'),
       sign: 'none',

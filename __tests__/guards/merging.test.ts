@@ -23,16 +23,34 @@ describe('the tags of a merge', () => {
     for (const registry of run.registries) {
       registry.on({
         answer: ({ method, path }) => {
-          const isTag = /\/manifests\/(1\.0|latest)$/.test(path);
-          if (method === 'PUT') order.push(isTag ? 'tag' : 'content');
+          const [, tag] = /\/manifests\/(?:(1\.0|latest)|keep-.*)$/.exec(path) ?? ['', 'none'];
+          if (method === 'PUT') order.push(tag === 'none' ? 'content' : tag === undefined ? 'keep' : 'tag');
           else if (path.includes('/referrers/')) order.push('look');
         },
       });
     }
-    await run.merge();
+    await run.merge({ keepTags: 'keep-{{short}}' });
     expect(order.filter(step => step === 'tag')).toHaveLength(4);
-    expect(order.indexOf('tag')).toBeGreaterThan(order.lastIndexOf('content'));
-    expect(order.indexOf('tag')).toBeGreaterThan(order.lastIndexOf('look'));
+    // Two images and their attestations, in each registry; what is not signed gets no name at all.
+    expect(order.filter(step => step === 'keep')).toHaveLength(8);
+    expect(order.indexOf('keep')).toBeGreaterThan(order.lastIndexOf('content'));
+    expect(order.indexOf('keep')).toBeGreaterThan(order.lastIndexOf('look'));
+    expect(order.indexOf('tag')).toBeGreaterThan(order.lastIndexOf('keep'));
+  });
+
+  it('are none, nor one that keeps a child, where a signature is not shown', async () => {
+    const run = await built({ referrers: 'api' });
+    run.registries[0]?.on({
+      method: 'PUT',
+      path: /\/manifests\/sha256:/,
+      answer: ({ body }, response) => {
+        const subject = JSON.parse(body.toString()).subject?.digest;
+        if (subject !== undefined) response.writeHead(201, { 'oci-subject': subject }).end();
+      },
+    });
+    const error = await failureOf(() => run.merge({ keepTags: 'keep-{{short}}', retryBudget: 0 }));
+    expect(error.code).toBe('signature-unverified');
+    expect(run.tags()).toEqual({});
   });
 
   it('that never move are looked at before anything is pushed', async () => {
@@ -67,8 +85,71 @@ describe('the tags of a merge', () => {
     run.sigstore.on('/api/v2/signingCert', () => void tags?.set('latest', newer));
     const told = await run.merge({ tags: tagEntries('1.0.0', 'latest') });
     expect(run.tags()).toMatchObject({ latest: newer, '1.0.0': told.outputs.digest });
-    expect(told.outputs['kept-tags']).toBe(`${run.images[0]}:latest`);
+    expect(told.outputs['unmoved-tags']).toBe(`${run.images[0]}:latest`);
+    expect(JSON.parse(told.outputs.json ?? '').components.app).toMatchObject({
+      tags: [`${run.images[0]}:1.0.0`],
+      unmoved: [{ name: `${run.images[0]}:latest`, reason: expect.stringContaining('version 2.0.0') }],
+    });
     expect(told.lines.join('\n')).toContain('latest stays where it was');
+  });
+});
+
+describe('the tags of a merge that signs nothing', () => {
+  /** A run whose merge copies from the first registry to the second, and another image in the first. */
+  async function copying(other: string) {
+    const run = await startRun({}, {});
+    for (const platform of BOTH) await run.build(platform, { to: 1 });
+    const { outputs } = await run.merge({ ...UNSIGNED, tags: tagEntries(other) });
+    const [first, second] = run.registries;
+    /** While blobs are on their way, another run points a tag at its own image. */
+    const meanwhile = (tag: string): void =>
+      second?.on({
+        method: 'PUT',
+        path: /\/blobs\//,
+        answer: () => void first?.repository('acme/app').tags.set(tag, outputs.digest ?? ''),
+      });
+    return { run, meanwhile, digest: outputs.digest ?? '', inputs: { ...UNSIGNED, images: run.images } };
+  }
+
+  it('that never move are respected when they appear during copying', async () => {
+    const { run, meanwhile, digest, inputs } = await copying('other');
+    await run.build('linux/arm64', { attempt: 2, content: 'mended', to: 1 });
+    meanwhile('1.0');
+    const immutable = { immutableTags: ['1.*'], tagPolicy: 'overwrite' } as const;
+    const error = await failureOf(() => run.merge({ ...inputs, ...immutable }, 2));
+    expect(error.code).toBe('tag-immutable');
+    expect(run.tags()).toEqual({ '1.0': digest, other: digest });
+    expect(run.tags(1)).toEqual({});
+  });
+
+  it('that never move are looked at before anything is copied', async () => {
+    const { run, digest, inputs } = await copying('other');
+    await run.build('linux/arm64', { attempt: 2, content: 'mended', to: 1 });
+    run.registries[0]?.repository('acme/app').tags.set('1.0', digest);
+    const error = await failureOf(() => run.merge({ ...inputs, immutableTags: ['1.*'] }, 2));
+    expect(error.code).toBe('tag-immutable');
+    expect(writes(run.registries[1])).toBe(0);
+  });
+
+  it('that another run moved to a newer image during copying stay there', async () => {
+    const { run, meanwhile, digest, inputs } = await copying('2.0.0');
+    meanwhile('latest');
+    const told = await run.merge({ ...inputs, tags: tagEntries('1.0.0', 'latest') });
+    expect(run.tags()).toEqual({ '1.0.0': told.outputs.digest, latest: digest, '2.0.0': digest });
+    expect(run.tags(1)).toEqual({ '1.0.0': told.outputs.digest, latest: told.outputs.digest });
+    expect(told.outputs['unmoved-tags']).toBe(`${run.images[0]}:latest`);
+    expect(told.lines.join('\n')).toContain('latest stays where it was');
+  });
+
+  it('are told with what they pointed at before', async () => {
+    const { run, digest, inputs } = await copying('latest');
+    await run.build('linux/arm64', { attempt: 2, content: 'mended', to: 1 });
+    const told = await run.merge({ ...inputs, images: undefined }, 2);
+    const [name] = run.images;
+    expect(told.lines).toContain(`Tagged ${name}:1.0 (new).`);
+    expect(told.lines).toContain(`Tagged ${name}:latest (was ${digest}).`);
+    const again = await run.merge({ ...inputs, images: undefined }, 3);
+    expect(again.lines).toContain(`Tagged ${name}:latest (as before).`);
   });
 });
 
@@ -150,7 +231,8 @@ it('a platform that may be missing is named in outputs, log and page', async () 
   await run.build('linux/amd64');
   const allowMissing = [{ os: 'linux', architecture: 'arm64' }];
   const platforms = [{ os: 'linux', architecture: 'amd64' }, ...allowMissing];
-  const told = await run.merge({ ...UNSIGNED, platforms, allowMissing, tags: [parseTagEntry('1.0')] });
+  const inputs = { components: ['app'], platforms, allowMissing, tags: [parseTagEntry('1.0')] };
+  const told = await run.merge({ ...UNSIGNED, ...inputs });
   expect(JSON.parse(told.outputs.json ?? '').components.app.missing).toEqual(['linux/arm64']);
   expect(told.lines.join('\n')).toContain('published without linux/arm64');
   expect(told.pages.join()).toContain('Published without linux/arm64');

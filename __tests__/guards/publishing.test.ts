@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import { descriptorOf, manifestContent } from '../../src/oci/manifest.ts';
+import { moveTags } from '../../src/publish/move-tags.ts';
 import { childrenOf } from '../../src/publish/publication.ts';
 import { type SubjectReport, signEverywhere } from '../../src/publish/sign.ts';
-import { moveTags } from '../../src/publish/tags.ts';
 import { sameIdentity } from '../../src/sign/identity.ts';
 import { Keyless } from '../../src/sign/keyless.ts';
 import { chooseServices } from '../../src/sign/services.ts';
@@ -167,7 +167,10 @@ describe('a certificate for somebody else than the identity token is of', () => 
 });
 
 describe('a tag', () => {
-  it('that the registry took by another digest than ours may have moved, and is called so', async () => {
+  it.each([
+    ['shows as ours has moved', true],
+    ['does not show may have moved, and is called so', false],
+  ])('that the registry took by another digest than ours and %s', async (_end, shows) => {
     const registry = await opened(startRegistry());
     const contents = registry.repository('acme/app');
     const { manifest } = pushImage(contents);
@@ -182,15 +185,16 @@ describe('a tag', () => {
       method: 'PUT',
       path: /\/manifests\/1$/,
       answer: (_, response) => {
-        contents.tags.set('1', index.descriptor.digest);
+        if (shows) contents.tags.set('1', index.descriptor.digest);
         response.writeHead(201, { 'docker-content-digest': OLD }).end();
       },
     });
     const client = clientOf(registry, 'acme/app', SHORT);
     const content = manifestContent(index.bytes, TYPES.index);
-    const error = await failureOf(() =>
-      moveTags([tagOf(client, '1', content)], new Map(), { ...TAG_OPTIONS, retry: SHORT }),
-    );
+    const tag = tagOf(client, '1', content);
+    const move = () => moveTags([tag], new Map(), { ...TAG_OPTIONS, retry: SHORT });
+    if (shows) return expect((await move()).set.map(({ name }) => name)).toEqual([tag.name]);
+    const error = await failureOf(move);
     expect(error.message).toContain(`Not confirmed, may have moved: ${client.name}:1.`);
     expect(error.message).not.toContain('Not moved');
   });

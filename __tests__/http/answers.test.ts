@@ -170,6 +170,17 @@ describe('a redirect', () => {
     expect(JSON.parse(response.body.toString()).authorization).toBeUndefined();
   });
 
+  it('to nowhere holds no place of its host, although its page has no end', async () => {
+    const endless: Handler = (_, response) => {
+      response.writeHead(302, { location: 'mailto:somebody' });
+      response.write('moved');
+    };
+    const { url } = await answering(endless, endless, fine);
+    const client = transport({ socketsPerHost: 2 });
+    for (const _ of [1, 2]) await failureOf(() => client.request(get(url)));
+    expect((await client.request(get(url))).status).toBe(200);
+  });
+
   it('in a circle ends', async () => {
     const { seen, url } = await answering(status(302, { location: '/path' }));
     expect((await failureOf(() => transport().request(get(url)))).code).toBe('registry-refused');

@@ -22,6 +22,7 @@ describe('the inputs of build', () => {
       cacheFrom: '',
       cacheTo: '',
       provenance: undefined,
+      format: 'oci',
       matrixSize: undefined,
       matrixIndex: undefined,
       workflowRef: undefined,

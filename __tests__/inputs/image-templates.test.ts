@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { imagesOf, readImageTemplates } from '../../src/inputs/image-templates.ts';
+import { imagesOf, readImages, readImageTemplates } from '../../src/inputs/image-templates.ts';
 import { InputReader } from '../../src/inputs/reader.ts';
 import { formatRepository } from '../../src/oci/reference.ts';
 import { failureOf } from '../servers/clients.ts';
@@ -39,6 +39,20 @@ describe('the images of a merge', () => {
     },
   );
 
+  it.each(['ghcr.io/acme/{{componnet}}', 'name=ghcr.io/acme/{{name}}', 'ghcr.io/{{owner}}/{{component}}'])(
+    'know one placeholder only: %s',
+    async text => {
+      const error = await failureOf(() => read(text));
+      expect(error.code).toBe('invalid-reference');
+      expect(error.message).toMatch(/"images" holds \{\{(?:componnet|name|owner)\}\}/);
+      expect(error.hint).toBe('Only {{component}} is known, in the images of a merge.');
+    },
+  );
+
+  it('may have any name where they are not enabled', () => {
+    expect(named('acme/app\nname={{none}},enable=false')).toEqual(['docker.io/acme/app']);
+  });
+
   it('are all disabled: that is said, and not taken for absent', async () => {
     const error = await failureOf(() => read('name=ghcr.io/acme/app,enable=false'));
     expect(error.code).toBe('invalid-input');
@@ -57,4 +71,12 @@ describe('the images of a merge', () => {
     expect(error.code).toBe(code);
     expect(error.hint).toBeTruthy();
   });
+});
+
+it('the images of a build know no placeholder', async () => {
+  const images = new InputReader(step({ images: 'ghcr.io/acme/{{component}}' }));
+  const error = await failureOf(() => readImages(images));
+  expect(error.code).toBe('invalid-reference');
+  expect(error.message).toContain('{{component}}');
+  expect(error.hint).toBe('Only {{component}} is known, in the images of a merge.');
 });

@@ -81,13 +81,14 @@ describe('the output of docker/metadata-action', () => {
   });
 
   it.each([
-    [{ tags: undefined }, 'field "tags"'],
-    [{ tags: 'ghcr.io/acme/app:1' }, 'field "tags"'],
-    [{ tags: [1] }, 'field "tags.0"'],
+    [{ tags: undefined }, 'The input "metadata": the field "tags" is missing.'],
+    [{ tags: 'ghcr.io/acme/app:1' }, 'field "tags": expected a list, found "ghcr.io/acme/app:1"'],
+    [{ tags: { a: 1 } }, 'field "tags": expected a list, found an object'],
+    [{ tags: [1] }, 'field "tags.0": expected a text, found 1'],
     [{ tags: ['a b'] }, 'field "tags": "a b" is no tag'],
     [{ tags: ['ghcr.io/acme/app'] }, 'field "tags": "ghcr.io/acme/app" is no tag'],
     [{ labels: [] }, 'field "labels"'],
-    [{ labels: { x: 5 } }, 'field "labels.x": expected string, found 5'],
+    [{ labels: { x: 5 } }, 'field "labels.x": expected a text, found 5'],
     [{ annotations: {} }, 'field "annotations"'],
     [{ annotations: ['manifest'] }, 'field "annotations": "manifest" is no annotation'],
     [{ annotations: ['image:a=b'] }, '"image" is no level'],
@@ -96,6 +97,7 @@ describe('the output of docker/metadata-action', () => {
     expect(error.code).toBe('invalid-input');
     expect(error.message).toContain('The input "metadata"');
     expect(error.message).toContain(reason);
+    expect(error.hint).toContain('${{ steps.meta.outputs.json }}');
   });
 
   it('is refused with the remedy of the rule that it breaks', async () => {
@@ -120,6 +122,7 @@ describe('the output of docker/metadata-action', () => {
     const error = await failureOf(() => parseMetadata('{"tags":['));
     expect(error.code).toBe('invalid-input');
     expect(error.message).toContain('is no JSON');
+    expect(error.hint).toContain('${{ steps.meta.outputs.json }}');
   });
 
   it('is read or refused with a ManifoldError, whatever it is', () => {

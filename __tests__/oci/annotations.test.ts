@@ -232,9 +232,9 @@ describe('a map of annotations in a document', () => {
   );
 
   it.each([
-    ['{"a":"b","c":5}', 'field "c": expected string, found 5'],
-    ['{"__proto__":null}', 'field "__proto__": expected string, found null'],
-    ['[]', 'expected an object, found Array'],
+    ['{"a":"b","c":5}', 'field "c": expected a text, found 5'],
+    ['{"__proto__":null}', 'field "__proto__": expected a text, found null'],
+    ['[]', 'expected an object, found a list'],
     ['null', 'expected an object, found null'],
     ['"a"', 'expected an object, found "a"'],
   ])('is refused as %s with what is wrong', async (json, reason) => {

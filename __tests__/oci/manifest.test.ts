@@ -57,7 +57,7 @@ describe('a manifest', () => {
 
   it.each([
     ['no JSON', '{', 'JSON'],
-    ['no object', 'null', 'the image manifest here'],
+    ['no object', 'null', 'The image manifest here'],
     ['of schema 1', { ...manifest, schemaVersion: 1 }, 'schemaVersion'],
     ['without config', { ...manifest, config: undefined }, 'config'],
     ['with a bad digest', { ...manifest, config: { ...descriptor, digest: 'sha256:x' } }, 'config.digest'],

@@ -85,6 +85,43 @@ describe('a platform', () => {
     expect(error.hint).toContain('linux/arm/v7');
   });
 
+  it.each([
+    ['linux/amd46', 'amd64'],
+    ['linux/arm46', 'arm64'],
+    ['linux/aarh64', 'aarch64'],
+    ['windows/amd6', 'amd64'],
+    ['macos/arn64', 'arm64'],
+    ['linux/ppc64el', 'ppc64le'],
+    ['amd46', 'amd64'],
+  ])('%j has an architecture that nobody knows, and the nearest one is named', async (text, nearest) => {
+    const error = await failureOf(() => parsePlatform(text));
+    expect(error.code).toBe('invalid-platform');
+    expect(error.message).toContain(`is no known architecture (did you mean ${nearest}?)`);
+  });
+
+  it.each(['linux/quantum', 'linux/constructor', 'linux/x', `linux/${'a'.repeat(1000)}`])(
+    '%j has an architecture that is near to none',
+    async text => {
+      const error = await failureOf(() => parsePlatform(text));
+      expect(error.message).toContain('is no known architecture.');
+    },
+  );
+
+  it.each(['linux/sparc64', 'aix/ppc64', 'linux/riscv', 'zos/s390x', 'wasip1/wasm', 'wasi/wasm', 'own/chip'])(
+    '%j stays, as Go knows its architecture, or does not know its system',
+    text => {
+      expect(formatPlatform(parsePlatform(text))).toBe(text);
+    },
+  );
+
+  it.each([
+    ['arm/v7', 'Write linux/arm/v7.'],
+    ['arm64/v8', 'Write linux/arm64/v8.'],
+    ['arm/6', 'Write linux/arm/6.'],
+  ])('%j lacks its system, which the hint adds', async (text, hint) => {
+    expect((await failureOf(() => parsePlatform(text))).hint).toBe(hint);
+  });
+
   it('has one way to be written, and reads back from it', () => {
     fc.assert(
       fc.property(written, text => {
@@ -139,7 +176,7 @@ describe('a platform', () => {
     expect(same('linux/amd64', 'windows/amd64')).toBe(false);
   });
 
-  it.each(['constructor/amd64', '__proto__/amd64', 'linux/constructor'])('%j is only a name', text => {
+  it.each(['constructor/amd64', '__proto__/amd64', 'other/constructor'])('%j is only a name', text => {
     expect(formatPlatform(parsePlatform(text))).toBe(text);
   });
 

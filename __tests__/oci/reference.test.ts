@@ -124,7 +124,7 @@ describe('an image reference', () => {
     ['ghcr.io/acme/app/', 'is not a repository name'],
     ['ghcr.io/acme/-app', 'is not a repository name'],
     ['ghcr.io/acme/app..x', 'is not a repository name'],
-    ['https://ghcr.io/acme/app', 'is not'],
+    ['https://ghcr.io/acme/app', 'it is an address'],
     ['-ghcr.io/acme/app', 'is not a registry host'],
     [`ghcr.io/${'a'.repeat(260)}`, 'longer than 255'],
     ['ghcr.io/acme/app:1.0', 'without tag and digest'],
@@ -265,5 +265,19 @@ describe('an entry of a list of images', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('an address', () => {
+  it.each([
+    ['https://ghcr.io/acme/app', 'https://'],
+    ['HTTP://registry.internal:5000/app', 'HTTP://'],
+    ['docker://ghcr.io/acme/app', 'docker://'],
+    ['oci://ghcr.io/acme/app:1', 'oci://'],
+  ])('%j is no name of an image: what is too much is named', async (text, scheme) => {
+    const error = await failureOf(() => parseReference(text));
+    expect(error.code).toBe('invalid-reference');
+    expect(error.message).toContain('it is an address');
+    expect(error.hint).toBe(`Leave out ${scheme}.`);
   });
 });

@@ -58,6 +58,20 @@ describe('an entry of a list of tags', () => {
     expect(error.hint).toBeTruthy();
   });
 
+  it.each([
+    ['refs/tags/v1.2.3', 'full name of a Git reference', '"v1.2.3", is in github.ref_name'],
+    ['refs/heads/main', 'full name of a Git reference', 'github.ref_name'],
+    ['ghcr.io/acme/app:refs/tags/v1', 'full name of a Git reference', '"v1", is in github.ref_name'],
+    ['{{version}}', 'tags know no placeholders', 'docker/metadata-action'],
+    ['ghcr.io/acme/app:{{ sha }}', 'tags know no placeholders', 'docker/metadata-action'],
+    ['https://ghcr.io/acme/app:1', 'it is an address', 'Leave out https://.'],
+  ])('%j is what stands elsewhere, and the hint says what stands here', async (text, rule, hint) => {
+    const error = await failureOf(() => parseTagEntry(text));
+    expect(error.code).toBe('invalid-reference');
+    expect(error.message).toContain(rule);
+    expect(error.hint).toContain(hint);
+  });
+
   it('comes out as it went in, or is refused with a ManifoldError, and lists of them have no doubles', () => {
     const nearly = fc.string({ unit: fc.constantFrom(...'ab1A.:/@-_ \n'), maxLength: 20 });
     const entry = fc.oneof(nearly, fc.string(), anyText, fc.constantFrom('1', 'ghcr.io/a/b:1', 'sha-1'));
@@ -135,14 +149,12 @@ describe('the suffix of a platform', () => {
   });
 
   it.each([
-    ['equal suffixes', ['1'], '-x', 'for both linux/amd64 and linux/xamd64'],
+    ['equal suffixes', ['1'], '-x', 'for both linux/amd64 and own/xamd64'],
     ['a tag that was asked for itself', ['1', '1-amd64'], '-{{arch}}', '"1-amd64" of linux/amd64'],
     ['a tag of another platform', ['1', '1x'], '{{arch}}', '"1xamd64" of linux/amd64'],
     ['a tag that is too long', ['a'.repeat(125)], '-{{arch}}', 'longer than 128'],
   ])('makes no such tags with %s', async (_, tags, template, reason) => {
-    const error = await failureOf(() =>
-      platformTags(tags, template, platforms('linux/amd64', 'linux/xamd64')),
-    );
+    const error = await failureOf(() => platformTags(tags, template, platforms('linux/amd64', 'own/xamd64')));
     expect(error.message).toContain(reason);
   });
 });

@@ -51,20 +51,32 @@ describe('the annotations of an index', () => {
     expect(annotate({ missing }).index['dev.manifold.missing-platforms']).toBe('linux/s390x,linux/arm/v7');
   });
 
-  it('are those of docker/metadata-action, except for its time, which differs in every job', () => {
-    const metadata = all(`index:${OCI}.created=2030-01-01T00:00:00.000Z`, `index:${OCI}.title=App`);
-    const { index } = annotate({ metadata });
-    expect(index[`${OCI}.title`]).toBe('App');
-    expect(index[`${OCI}.created`]).toBe('2026-11-21T10:00:03.000Z');
-  });
+  it.each(['created', 'revision', 'source'])(
+    'are those of docker/metadata-action, except for its %s, which the builds know better',
+    key => {
+      const metadata = ['index', 'manifest-descriptor', 'manifest'].flatMap(level =>
+        all(`${level}:${OCI}.${key}=theirs`, `${level}:${OCI}.title=App`),
+      );
+      const { index, descriptors } = annotate({ metadata });
+      expect(index).toEqual({ ...annotate().index, [`${OCI}.title`]: 'App' });
+      expect(descriptors(parsePlatform('linux/amd64'))).toEqual({ [`${OCI}.title`]: 'App' });
+    },
+  );
 
-  it("are the user's own before all others, the time too", () => {
-    const metadata = all(`index:${OCI}.title=theirs`, `index:${OCI}.revision=theirs`);
-    const given = all(`index:${OCI}.title=ours`, `index:${OCI}.created=2020-01-01T00:00:00Z`);
+  it("are the user's own before all others, also of what the builds know", () => {
+    const metadata = all(`index:${OCI}.title=theirs`, `index:${OCI}.vendor=theirs`);
+    const given = all(
+      `index:${OCI}.title=ours`,
+      `index:${OCI}.created=2020-01-01T00:00:00Z`,
+      `index:${OCI}.revision=ours`,
+      `index:${OCI}.source=ours`,
+    );
     expect(annotate({ metadata, given }).index).toMatchObject({
       [`${OCI}.title`]: 'ours',
-      [`${OCI}.revision`]: 'theirs',
+      [`${OCI}.vendor`]: 'theirs',
       [`${OCI}.created`]: '2020-01-01T00:00:00Z',
+      [`${OCI}.revision`]: 'ours',
+      [`${OCI}.source`]: 'ours',
     });
   });
 

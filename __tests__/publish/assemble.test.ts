@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseAnnotation } from '../../src/oci/annotations.ts';
 import { parseIndex } from '../../src/oci/manifest.ts';
 import { formatPlatform, parsePlatform } from '../../src/oci/platform.ts';
-import { assemble } from '../../src/publish/assemble.ts';
+import { type AssembleOptions, assemble } from '../../src/publish/assemble.ts';
 import { closeSet } from '../../src/records/closed-set.ts';
 import { failureOf, SHORT } from '../servers/clients.ts';
 import { TYPES } from '../servers/images.ts';
@@ -98,6 +98,20 @@ describe.each([
   });
 });
 
+const options = ({ connect }: Built, change: Partial<AssembleOptions> = {}): AssembleOptions => ({
+  destinations: { images: undefined, tags: tagEntries('1.0'), byDigestOnly: false },
+  connect,
+  server: 'https://github.com',
+  created: undefined,
+  version: undefined,
+  metadata: [],
+  annotations: [],
+  format: 'oci',
+  singlePlatform: 'index',
+  onNotice: () => {},
+  ...change,
+});
+
 describe('a set that is not what it should be', () => {
   it('is refused by one table, of what the records lack and of what the registries hold', async () => {
     const all = await setUp({ platforms: ['linux/amd64'], retry: SHORT });
@@ -108,20 +122,7 @@ describe('a set that is not what it should be', () => {
     const platforms = ['linux/amd64', 'linux/arm64', 'linux/arm/v7', 'linux/s390x'].map(parsePlatform);
     const builds = [...all.records, wrong, gone];
     const closed = closeSet({ plan: undefined, builds }, { components: [], platforms, allowMissing: [] });
-    const error = await failureOf(() =>
-      assemble(closed, {
-        destinations: { images: undefined, tags: tagEntries('1.0'), byDigestOnly: false },
-        connect: all.connect,
-        server: 'https://github.com',
-        created: undefined,
-        version: undefined,
-        metadata: [],
-        annotations: [],
-        format: 'oci',
-        singlePlatform: 'index',
-        onNotice: () => {},
-      }),
-    );
+    const error = await failureOf(() => assemble(closed, options(all)));
     expect(error.code).toBe('missing-platform');
     const rows = error.message.split('\n').slice(2);
     expect(rows).toHaveLength(3);
@@ -129,6 +130,30 @@ describe('a set that is not what it should be', () => {
       rows.map(row => row.trim().split(/ {2,}/)[1]).toSorted((a = '', b = '') => a.localeCompare(b)),
     ).toEqual(['linux/arm/v7', 'linux/arm64', 'linux/s390x']);
     expect(written(all)).toEqual([]);
+  });
+
+  it.each([
+    ['that has a build of one platform', ['linux/amd64']],
+    ['that has no build at all', []],
+  ])('%s is told before what is wrong with its tags', async (_, platforms) => {
+    const all = await setUp({ platforms });
+    const problem = {
+      code: 'missing-platform',
+      component: 'app',
+      platform: 'linux/s390x',
+      expected: 'a build',
+      found: 'none',
+      remedy: 'build it',
+    } as const;
+    const destinations = { images: undefined, tags: [], byDigestOnly: false };
+    const of = (problems: (typeof problem)[]) =>
+      assemble(
+        { components: platforms.length === 0 && problems.length > 0 ? [] : [all.set], problems },
+        options(all, { destinations }),
+      );
+    expect((await failureOf(() => of([problem]))).code).toBe('missing-platform');
+    expect((await failureOf(() => of([]))).code).toBe('missing-input');
+    expect(all.registries[0]?.log).toEqual([]);
   });
 
   it('with Docker-type children is refused for an OCI index, and the other way round', async () => {

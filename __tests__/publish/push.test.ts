@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { sendJson } from '../../lab/parts/http.ts';
 import { parseTagEntry } from '../../src/oci/tags.ts';
-import type { Publication } from '../../src/publish/publication.ts';
-import { pushByDigest } from '../../src/publish/push.ts';
+import type { Publication, Target } from '../../src/publish/publication.ts';
+import { bringChildren, keepChildren, pushIndex } from '../../src/publish/push.ts';
 import { failureOf, SHORT } from '../servers/clients.ts';
 import type { TestRegistry } from '../servers/registry.ts';
 import { type Built, type BuiltOptions, publish, setUp } from './built.ts';
@@ -32,9 +32,12 @@ async function built(options: Options = {}) {
   const push = async () => {
     const { connect } = all;
     const onProgress = (line: string): unknown => lines.push(line);
-    const isThere = (): boolean => false;
-    const pushing = { connect, keepTags: options.keepTags, isThere, onProgress };
-    await Promise.all(publication.targets.map(target => pushByDigest(publication, target, pushing)));
+    const everywhere = (work: (target: Target) => Promise<void>) =>
+      Promise.all(publication.targets.map(work));
+    await everywhere(target => bringChildren(publication, target, { connect, onProgress }));
+    await everywhere(target => pushIndex(publication, target, new Map()));
+    const { keepTags } = options;
+    if (keepTags !== undefined) await everywhere(target => keepChildren(publication, target, keepTags));
   };
   return { ...all, publication, push, lines };
 }
@@ -68,6 +71,17 @@ describe('an image that is pushed by digest', () => {
     const all = await built({ platforms: ['linux/amd64'], singlePlatform: 'manifest' });
     await all.push();
     expect(all.registries[0]?.log).toEqual([]);
+  });
+
+  it('is none where one of its tags shows that it is there', async () => {
+    const { publication, registries } = await built();
+    const [target] = publication.targets as [Target];
+    const shown = (name: string) => new Map([[`${name}:1.0`, publication.image.content]]);
+    await pushIndex(publication, target, shown(target.client.name));
+    expect(registries[0]?.log).toEqual([]);
+    // A repository whose name begins alike is another one.
+    await pushIndex(publication, target, shown(`${target.client.name}-api`));
+    expect(holds(registries[0], 'acme/app', publication)).toBe(true);
   });
 
   it('waits for a registry that does not see the builds yet', async () => {
@@ -180,7 +194,7 @@ describe('children that are kept by tags', () => {
   it.each([
     ['where they were built', 'acme/app'],
     ['where they were copied to', 'acme/other'],
-  ])('have one each, images and attestations, before the index is there: %s', async (_, name) => {
+  ])('have one each, images and attestations, after the index: %s', async (_, name) => {
     const all = await built({ keepTags: 'keep-{{arch}}-{{short}}', targets: [[0, name]] });
     await all.push();
     const [registry] = all.registries as [TestRegistry];
@@ -190,7 +204,10 @@ describe('children that are kept by tags', () => {
       [`keep-unknown-${short(attestation?.descriptor.digest)}`, attestation?.descriptor.digest],
     ]);
     expect(new Set(registry.repository(name).tags)).toEqual(new Set(expected));
-    expect(puts(registry).at(-1)).toBe(all.publication.image.content.digest);
+    const inOrder = puts(registry);
+    const first = inOrder.findIndex(reference => reference.startsWith('keep-'));
+    expect(inOrder.slice(first)).toHaveLength(4);
+    expect(inOrder.indexOf(all.publication.image.content.digest)).toBe(first - 1);
   });
 
   it('are none without a template', async () => {
@@ -199,15 +216,15 @@ describe('children that are kept by tags', () => {
     expect(all.registries[0]?.repository('acme/app').tags.size).toBe(0);
   });
 
-  it('that cannot be tagged leave no index behind', async () => {
+  it('that cannot be tagged are an error, and the image is there all the same', async () => {
     const all = await built({ keepTags: 'keep-{{digest}}' });
     all.registries[0]?.on({
       method: 'PUT',
       path: /\/manifests\/keep-/,
       answer: (_, response) => sendJson(response, 403, {}),
     });
-    await failureOf(all.push);
-    expect(holds(all.registries[0], 'acme/app', all.publication)).toBe(false);
+    expect((await failureOf(all.push)).code).toBe('registry-forbidden');
+    expect(holds(all.registries[0], 'acme/app', all.publication)).toBe(true);
   });
 
   it('are waited for where the registry does not see their parts yet', async () => {

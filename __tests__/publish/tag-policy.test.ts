@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { moveTags } from '../../src/publish/move-tags.ts';
 import {
   listTags,
-  moveTags,
   readTags,
   refuseImmutable,
   type TagOptions,

@@ -108,6 +108,13 @@ describe('two versions', () => {
     ['2.0.0-rc.1', '2.0.0-rc.2'],
     ['2.0.0-beta', '2.0.0-rc1'],
     ['2.0.0-rc.9', '2.0.0-rc.10'],
+    ['2.0.0-rc9', '2.0.0-rc10'],
+    ['2.0.0-rc9', '2.0.0-rc.10'],
+    ['2.0.0-beta2', '2.0.0-beta10'],
+    ['2.0.0-beta', '2.0.0-beta2'],
+    ['2.0.0-rc1.9', '2.0.0-rc1.10'],
+    ['2.0.0-rc9-alpine', '2.0.0-rc10-alpine'],
+    ['2.0.0-rc10', '2.0.0'],
     ['1.2.3-alpine', '1.2.4-alpine'],
     ['1.2.3-alpine3.20', '1.2.4-alpine3.19'],
     ['2.0.0-rc.1-alpine', '2.0.0-alpine'],
@@ -133,6 +140,9 @@ describe('two versions', () => {
     ['1.2.3', '1.2.4-alpine'],
     ['1.2.3-debian', '1.2.4-alpine'],
     ['1.2.3', '1.2.4-1'],
+    ['1.2.4', '1.2.3-a1b2c3d'],
+    ['1.2.3', '1.2.3-c0ffee1'],
+    ['1.2.3-a1b2c3d', '1.2.4-b4c5d6e'],
     ['1.2.3', '1.3'],
     ['1.2.3', 'main'],
     ['1.2.3', ''],
@@ -207,6 +217,21 @@ describe('by "newest" a tag', () => {
       MOVE,
     );
     expect(newest({ ...version(mine), created: NOON }, { ...version(current), created: NOON })).toEqual(MOVE);
+  });
+
+  it('of the same commit goes by the version only: a rebuild was asked for, whatever its clock says', () => {
+    const built = (revision: string | undefined, created: string, version?: string) => ({
+      created,
+      ...(revision === undefined ? {} : { revision }),
+      ...(version === undefined ? {} : { version }),
+    });
+    expect(newest(built('c0ffee', NOON), built('c0ffee', LATER))).toEqual(MOVE);
+    expect(newest(built('c0ffee', NOON, '1.0.0'), built('c0ffee', LATER, '1.0.0'))).toEqual(MOVE);
+    expect(newest(built('c0ffee', LATER, '1.0.0'), built('c0ffee', NOON, '2.0.0'))).toMatchObject({
+      outcome: 'kept',
+    });
+    expect(newest(built('c0ffee', NOON), built('decade', LATER))).toMatchObject({ outcome: 'kept' });
+    expect(newest(built(undefined, NOON), built(undefined, LATER))).toMatchObject({ outcome: 'kept' });
   });
 
   it('compares times and not how they are written', () => {

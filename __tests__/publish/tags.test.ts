@@ -1,8 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
 import { sendJson } from '../../lab/parts/http.ts';
+import { DEFAULT_RETRY, LAG_BUDGET } from '../../src/http/retry.ts';
 import type { ManifestContent } from '../../src/oci/manifest.ts';
-import { moveTags, readTags, type TagTarget } from '../../src/publish/tags.ts';
+import { moveTags } from '../../src/publish/move-tags.ts';
+import { readTags, type TagTarget } from '../../src/publish/tags.ts';
 import { clientOf, failureOf, opened, SHORT } from '../servers/clients.ts';
 import { TYPES } from '../servers/images.ts';
 import { TAG_OPTIONS, taggedRegistry, tagOf } from './tagging.ts';
@@ -40,9 +42,52 @@ describe('moving tags', () => {
     const first = await move(tags);
     const states = await readTags(tags);
     registry.log.length = 0;
-    expect(await moveTags(tags, states, TAG_OPTIONS)).toEqual(first);
+    const second = await moveTags(tags, states, TAG_OPTIONS);
+    expect(namesOf(second.set)).toEqual(namesOf(first.set));
+    expect(second.kept).toEqual([]);
     expect(registry.log).toEqual([]);
   });
+
+  it('tells what each pointed at before, in the order in which they were asked for', async () => {
+    const { registry, contents, old, index } = await taggedRegistry();
+    contents.tags.set('1.1', index.digest);
+    const tags = tagsOf([clientOf(registry)], ['latest', '1', '1.1', '1.1.0'], index);
+    const { set } = await moveTags(tags, await readTags(tags), TAG_OPTIONS);
+    expect(set.map(({ component, name, was, content }) => [component, name, was, content.digest])).toEqual(
+      tags.map(({ name }, position) => [
+        'app',
+        name,
+        [old.digest, old.digest, index.digest, undefined][position],
+        index.digest,
+      ]),
+    );
+  });
+
+  it.each(['newest', 'overwrite'] as const)(
+    'looks again before each later rank, and decides by what it finds: %s',
+    async policy => {
+      const { registry, contents, store, old, index } = await taggedRegistry();
+      const newer = store('2.0.0');
+      // A newer run is faster: it moves "latest" while we are at the full version.
+      registry.on({
+        method: 'PUT',
+        path: putOf('1\\.1\\.0'),
+        answer: () => void contents.tags.set('latest', newer.digest),
+      });
+      const tags = tagsOf([clientOf(registry)], ['latest', '1', '1.1.0'], index);
+      const { set, kept } = await moveTags(tags, await readTags(tags), { ...TAG_OPTIONS, policy });
+      const stays = policy === 'newest';
+      expect(contents.tags.get('latest')).toBe(stays ? newer.digest : index.digest);
+      expect(registry.count('PUT', putOf('latest'))).toBe(stays ? 0 : 1);
+      expect(namesOf(kept)).toEqual(stays ? [tags[0]?.name] : []);
+      if (stays) expect(kept[0]?.reason).toContain('version 2.0.0');
+      expect(set.map(({ name, was }) => [name.split(':').at(-1), was])).toEqual([
+        ...(stays ? [] : [['latest', newer.digest]]),
+        ['1', old.digest],
+        ['1.1.0', undefined],
+      ]);
+    },
+  );
 
   it('moves the fixed ones first and "latest" last, over all registries', async () => {
     const [one, two] = [await taggedRegistry(), await taggedRegistry()];
@@ -72,8 +117,10 @@ describe('moving tags', () => {
     expect(registry.log.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`)).toEqual([
       'PUT 1.1.0',
       'GET 1.1.0',
+      'GET 1',
       'PUT 1',
       'GET 1',
+      'GET latest',
       'PUT latest',
       'GET latest',
     ]);
@@ -138,7 +185,8 @@ describe('a tag that fails', () => {
     const tags = tagsOf(clients, ['latest', '1', '1.1.0'], one.index);
     const { message } = await failureOf(() => move(tags));
     expect(message).toContain('3 of 6 tags were not set');
-    expect(message).toContain(`Moved: ${here}:1.1.0, ${there}:1, ${there}:1.1.0.`);
+    const [, moved = ''] = /[.] Moved: (.*?)[.] /.exec(message) ?? [];
+    expect(moved.split(', ').sort()).toEqual([`${here}:1.1.0`, `${there}:1`, `${there}:1.1.0`].sort());
     expect(message).toContain(`Not moved: ${here}:1.`);
     expect(message).toContain(`Not tried: ${here}:latest, ${there}:latest.`);
     for (const { registry } of [one, two]) expect(registry.count('PUT', putOf('latest'))).toBe(0);
@@ -171,18 +219,74 @@ describe('a tag that fails', () => {
   });
 
   it.each([
-    ['its answer never came', { reset: 'after' } as const],
+    ['its answer never came and it cannot be looked at', { reset: 'after' } as const],
     ['it cannot be read back', undefined],
   ])('though the registry took it, as %s, is neither called moved nor not moved', async (_, action) => {
     const { registry, contents, index } = await taggedRegistry();
     const proxy = await opened(startFaultProxy({ target: registry.url }));
     if (action !== undefined) proxy.fail({ method: 'PUT', action });
-    else proxy.fail({ method: 'GET', path: putOf('1'), action: { status: 503 } });
+    proxy.fail({ method: 'GET', path: putOf('1'), action: { status: 503 } });
     const tag = tagOf(clientOf(proxy, 'acme/app', SHORT), '1', index);
     const error = await failureOf(() => move([tag], { retry: SHORT }));
     expect(contents.tags.get('1')).toBe(index.digest);
     expect(error.message).toContain(`Not confirmed, may have moved: ${proxy.host}/acme/app:1.`);
     expect(error.message).not.toContain('Not moved');
+  });
+
+  it.each([
+    ['no answer', { reset: 'before' } as const],
+    ['a passing fault', { status: 503 }],
+  ])('by %s, and shows another image, may move yet', async (_, action) => {
+    const { registry, contents, old, index } = await taggedRegistry();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    proxy.fail({ method: 'PUT', action });
+    const tag = tagOf(clientOf(proxy, 'acme/app', SHORT), '1', index);
+    const error = await failureOf(() => move([tag], { retry: SHORT }));
+    expect(contents.tags.get('1')).toBe(old.digest);
+    expect(error.message).toContain(`Not confirmed, may have moved: ${tag.name}.`);
+  });
+
+  it.each([401, 403, 404, 400, 503])('by %d, and shows our image, has moved', async status => {
+    const { registry, contents, index } = await taggedRegistry();
+    // An earlier try took effect, and its answer was lost.
+    registry.on({
+      method: 'PUT',
+      answer: (_, response) => {
+        contents.tags.set('1', index.digest);
+        sendJson(response, status, deny);
+      },
+    });
+    const tag = tagOf(clientOf(registry, 'acme/app', SHORT), '1', index);
+    expect(namesOf((await move([tag], { retry: SHORT })).set)).toEqual([tag.name]);
+  });
+
+  it('by a lost answer, and shows our image, has moved', async () => {
+    const { registry, contents, index } = await taggedRegistry();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    proxy.fail({ method: 'PUT', action: { reset: 'after' } });
+    const tag = tagOf(clientOf(proxy, 'acme/app', SHORT), '1', index);
+    expect(namesOf((await move([tag], { retry: SHORT })).set)).toEqual([tag.name]);
+    expect(contents.tags.get('1')).toBe(index.digest);
+  });
+
+  it('is not waited for longer than registries lag, however long one may try', async () => {
+    const { registry, index } = await taggedRegistry();
+    registry.on({ method: 'PUT', answer: (_, response) => void response.writeHead(201).end() });
+    let ahead = 0;
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + ahead);
+    onTestFinished(() => clock.mockRestore());
+    registry.on({
+      method: 'GET',
+      path: putOf('1'),
+      answer: () => {
+        ahead += LAG_BUDGET;
+      },
+    });
+    const retry = { ...DEFAULT_RETRY, base: 1, longest: 2 };
+    const error = await failureOf(() => move([tagOf(clientOf(registry), '1', index)], { retry }));
+    expect(error.code).toBe('tag-moved');
+    expect(registry.count('GET', putOf('1'))).toBe(1);
   });
 
   it('because somebody else undoes it shows where it points', async () => {

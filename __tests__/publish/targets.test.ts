@@ -79,11 +79,22 @@ describe('a full reference', () => {
     expect(choose([setOf('app', [HERE, THERE])], { tags })).toEqual([`${HERE}: 1.0`, `${THERE}: 1.0 edge`]);
   });
 
-  it('alone says where the image goes, also where the builds did not push to', () => {
-    expect(choose([setOf('app', [HERE])], { tags: tagEntries(`${THERE}:edge`) })).toEqual([
+  it('alone leaves the other names of its image without a tag', () => {
+    expect(choose([setOf('app', [HERE, THERE])], { tags: tagEntries(`${THERE}:edge`) })).toEqual([
       `${HERE}: `,
       `${THERE}: edge`,
     ]);
+  });
+
+  it.each([
+    ['the builds pushed to', setOf('app', [HERE])],
+    ['the plan names', plannedSet([])],
+    ['the plan names, in the plan itself,', plannedSet([`${THERE}:edge`, '1.0'])],
+  ])('is of the names that %s, also where the component is alone', async (_, set) => {
+    const tags = set.plan?.tags.length ? [] : tagEntries('1.0', `${THERE}:edge`);
+    const error = await failureOf(() => choose([set], { tags }));
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toContain(`${THERE}:edge is of an image that is not published here: ${HERE}`);
   });
 
   it('of an image that is not among "images" would be ignored, and is refused', async () => {
@@ -108,6 +119,27 @@ describe('a full reference', () => {
       'ghcr.io/acme/app: 1',
       'ghcr.io/acme/api: 1 edge',
     ]);
+  });
+});
+
+describe('a component that none of the tags concerns', () => {
+  const sets = [setOf('app'), setOf('api')];
+  const tags = tagEntries('ghcr.io/acme/app:1', 'ghcr.io/acme/app:latest');
+
+  it('would be published without a name, and is refused', async () => {
+    const error = await failureOf(() => choose(sets, { tags }));
+    expect(error.code).toBe('missing-input');
+    expect(error.message).toContain('api');
+    expect(error.hint).toContain('docker/metadata-action');
+  });
+
+  it('is none where it is not merged, where it has a tag, and where no tag is wanted', () => {
+    expect(choose(sets.slice(0, 1), { tags })).toEqual([`${HERE}: 1 latest`]);
+    expect(choose(sets, { tags: [...tags, ...tagEntries('ghcr.io/acme/api:2')] })).toEqual([
+      `${HERE}: 1 latest`,
+      'ghcr.io/acme/api: 2',
+    ]);
+    expect(choose(sets, { tags: [], byDigestOnly: true })).toEqual([`${HERE}: `, 'ghcr.io/acme/api: ']);
   });
 });
 

@@ -148,7 +148,9 @@ describe('a name that is taken', () => {
     await jobs.build();
     const error = await failureOf(() => jobs.build({ content: 'another image' }));
     expect(error.code).toBe('record-store');
-    expect(error.hint).toContain('component');
+    expect(error.hint).toContain('Two jobs of this run, or two such steps of one job');
+    expect(error.hint).toContain('"component"');
+    expect(error.hint).not.toContain('broke off');
   });
 
   it('by the very same content counts as saved', async () => {
@@ -168,7 +170,8 @@ describe('a name that is taken', () => {
     jobs.proxy.fail({ path: /CreateArtifact/, on: 1, action: { reset: 'after' } });
     const error = await failureOf(() => jobs.build());
     expect(error.code).toBe('record-store');
-    expect(error.hint).toContain('next attempt');
+    expect(error.hint).toContain('Two jobs of this run, or two such steps of one job');
+    expect(error.hint).toContain('an upload that broke off. Re-run this job: the next attempt');
     const record = await jobs.build({ attempt: 2 });
     expect(await collect(2)).toEqual([record]);
   });
@@ -331,7 +334,7 @@ describe('the artifact service', () => {
       'of act (a runner without a server) gave no ACTIONS_RESULTS_URL and no ACTIONS_RUNTIME_TOKEN',
     );
     expect(error.hint).toContain('"uses:"');
-    expect(error.hint).toContain('records: FOLDER');
+    expect(error.hint).toContain('no such service, say "records: FOLDER"');
   });
 
   it.each([

@@ -78,6 +78,15 @@ describe.each(Object.entries(SOURCES))('the builds of a run, expected by %s', (s
     expect(closed.components[0]?.missing).toEqual(platforms(S390X));
   });
 
+  named?.('may not lack what no image is to have: that is a mistake', async () => {
+    const { wanted, plan } = expecting(AMD64, ARM64);
+    const error = await failureOf(() =>
+      close(built(2, AMD64, ARM64), { ...wanted, allowMissing: platforms(S390X) }, plan),
+    );
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toContain('linux/s390x');
+  });
+
   it('may not lack another one than those', async () => {
     const { wanted, plan } = expecting(AMD64, ARM64, S390X);
     const allowMissing = isRows ? [] : platforms(S390X);
@@ -93,6 +102,14 @@ describe.each(Object.entries(SOURCES))('the builds of a run, expected by %s', (s
     expect(error.code).toBe(plan === undefined ? 'no-records' : 'missing-platform');
     if (plan !== undefined) expect(error.message).toMatch(/app +all +at least one build +no record/);
   });
+});
+
+it('a platform may be missing beside rows that may be of another component only where the components are named', async () => {
+  const builds = [record(AMD64, { source: { matrixSize: 4 } })];
+  const wanted = { platforms: platforms(AMD64, S390X), allowMissing: platforms(S390X) };
+  const error = await failureOf(() => close(builds, wanted));
+  expect(error.message).toContain('say "component"');
+  expect(merged(close(builds, { ...wanted, components: ['app'] }))).toEqual([`app ${AMD64}`]);
 });
 
 describe('a run in which nobody left a record', () => {

@@ -58,7 +58,7 @@ describe('records that are refused are told', () => {
     'manifold-build.app.linux-amd64.1': bytesOf({ source: { commit: 'deadbeef', runId: '7' } }),
     'manifold-build.app.linux-arm64.1': Buffer.from('{}'),
     'manifold-build.api.linux-s390x.1': formatRecord(builtRecord({ platform: 'linux/s390x' }).record),
-    'manifold-build.app.linux-386.1': new ManifoldError('tampered-record', 'the artifact "x" was changed.'),
+    'manifold-build.app.linux-386.1': new ManifoldError('tampered-record', 'The artifact "x" was changed.'),
     'manifold-build.oops': Buffer.from('{}'),
     'manifold-plan.x': Buffer.from('{}'),
     'manifold-plan.1': formatPlan(planOf({ commit: 'c0ff' })),
@@ -73,11 +73,11 @@ describe('records that are refused are told', () => {
     expect(lines).toEqual([
       '  The artifact "manifold-build.oops" is not a name that Manifold gives.',
       '  The artifact "manifold-plan.x" is not a name that Manifold gives.',
-      '  the artifact "x" was changed.',
-      `  the plan in the artifact "manifold-plan.1", field "source.commit": expected ${ORIGIN.commit}, found c0ff.`,
-      '  the record in the artifact "manifold-build.api.linux-s390x.1", field "component": expected api, found app.',
-      `  the record in the artifact "manifold-build.app.linux-amd64.1", field "source.commit": expected ${ORIGIN.commit}, found deadbeef; field "source.runId": expected 1001, found 7.`,
-      expect.stringMatching(/"manifold-build.app.linux-arm64.1", field "schemaVersion": expected .*, found/),
+      '  The artifact "x" was changed.',
+      `  The plan in the artifact "manifold-plan.1", field "source.commit": expected ${ORIGIN.commit}, found c0ff.`,
+      '  The record in the artifact "manifold-build.api.linux-s390x.1", field "component": expected api, found app.',
+      `  The record in the artifact "manifold-build.app.linux-amd64.1", field "source.commit": expected ${ORIGIN.commit}, found deadbeef; field "source.runId": expected 1001, found 7.`,
+      '  The record in the artifact "manifold-build.app.linux-arm64.1": the field "schemaVersion" is missing.',
     ]);
     expect(error.hint).toContain('Re-run');
   });

@@ -60,6 +60,43 @@ describe('records in a folder', () => {
     expect(error.message).toContain(`"${nameOf('linux/amd64')}" twice`);
   });
 
+  it('may lie beside what bears a name that is nearly ours, be it there twice', async () => {
+    const folder = temporaryFolder();
+    await save(folder, 'linux/amd64');
+    for (const part of ['a', 'b']) {
+      mkdirSync(path.join(folder, part));
+      writeFileSync(path.join(folder, part, 'manifold-sbom.json'), '{}');
+    }
+    expect((await collectRecords(new FolderStore(folder), ORIGIN)).builds).toHaveLength(1);
+  });
+
+  it.each(['manifold-plan.1', nameOf('linux/amd64')])('are refused when %s is there twice', async name => {
+    const folder = temporaryFolder();
+    for (const part of ['a', 'b']) {
+      mkdirSync(path.join(folder, part));
+      writeFileSync(path.join(folder, part, name), '{}');
+    }
+    const error = await failureOf(() => new FolderStore(folder).list());
+    expect(error.message).toContain(`"${name}" twice`);
+  });
+
+  it('of which one is an archive are refused without a word of uploads', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(path.join(folder, nameOf('linux/amd64')), 'PK\u0003\u0004...');
+    const error = await failureOf(() => collectRecords(new FolderStore(folder), ORIGIN));
+    expect(error.message).toMatch(/^The file ".*" is a ZIP archive/);
+    expect(error.hint).toContain('take it out of the folder');
+    expect(error.hint).not.toContain('upload');
+  });
+
+  it('under an illegible name are refused without a word of uploads', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(path.join(folder, 'manifold-build.oops'), '{}');
+    const error = await failureOf(() => collectRecords(new FolderStore(folder), ORIGIN));
+    expect(error.hint).toContain('rename');
+    expect(error.hint).not.toContain('upload');
+  });
+
   it('that are much too long are refused before they are read', async () => {
     const folder = temporaryFolder();
     writeFileSync(path.join(folder, nameOf('linux/amd64')), '');

@@ -11,8 +11,8 @@ const rows = (...all: Row[]): BuildRecord[] =>
     record(`linux/${platform}`, { source: { matrixSize, matrixIndex, job } }),
   );
 
-const count = (records: BuildRecord[], allowed = 0, expectation: 'all rows' | 'known rows' = 'all rows') =>
-  countRows(records, records, allowed, expectation);
+const count = (records: BuildRecord[], expectation: 'all rows' | 'known rows' = 'all rows') =>
+  countRows(records, records, expectation);
 
 describe('the rows of a matrix', () => {
   it('are all there', () => {
@@ -47,12 +47,7 @@ describe('the rows of a matrix', () => {
     const twice = rows(['amd64', 2, 0], ['arm64', 2, 0]);
     expect(count(twice)).toMatchObject([{ code: 'unexpected-platform', remedy: 'say "platforms"' }]);
     // Where something else says what to expect, they need not be told apart.
-    expect(count(twice, 0, 'known rows')).toEqual([]);
-  });
-
-  it('may be fewer by those that are allowed to be missing, and no more', () => {
-    expect(count(rows(['amd64', 3], ['arm64', 3]), 1)).toEqual([]);
-    expect(count(rows(['amd64', 3]), 1)).toMatchObject([{ code: 'missing-platform' }]);
+    expect(count(twice, 'known rows')).toEqual([]);
   });
 
   it.each([
@@ -64,29 +59,29 @@ describe('the rows of a matrix', () => {
     const error = await failureOf(() => count(records));
     expect(error.code).toBe('missing-input');
     expect(error.hint).toContain('platforms: linux/amd64,linux/arm64');
-    expect(count(records, 0, 'known rows')).toEqual([]);
+    expect(count(records, 'known rows')).toEqual([]);
   });
 
   it('of two jobs are counted each by itself', () => {
     const web = rows(['amd64', 2, 0, 'build-web']);
     const api = rows(['amd64', 2, 0, 'build-api'], ['arm64', 2, 1, 'build-api']);
-    expect(countRows([...web, ...api], api, 0, 'all rows')).toEqual([]);
-    expect(countRows([...web, ...api], [...web, ...api], 0, 'all rows')).toMatchObject([
+    expect(countRows([...web, ...api], api, 'all rows')).toEqual([]);
+    expect(countRows([...web, ...api], [...web, ...api], 'all rows')).toMatchObject([
       { platform: 'all of "build-web"', found: '1: app linux/amd64' },
     ]);
     // One row of each is not all of one.
     const halves = [...web, ...api.slice(0, 1)];
-    expect(countRows(halves, halves.slice(1), 0, 'all rows')).toHaveLength(1);
+    expect(countRows(halves, halves.slice(1), 'all rows')).toHaveLength(1);
   });
 
   it('that built something else count as well: they tell which rows have ended', () => {
     const other = record('linux/amd64', { component: 'api', source: { matrixSize: 3 } });
     const app = rows(['amd64', 3], ['arm64', 3]);
-    expect(countRows([...app, other], app, 0, 'all rows')).toEqual([]);
+    expect(countRows([...app, other], app, 'all rows')).toEqual([]);
   });
 
   it('beside "platforms" are too few: "component" is the other way out', () => {
-    expect(count(rows(['amd64', 2]), 0, 'known rows')).toMatchObject([
+    expect(count(rows(['amd64', 2]), 'known rows')).toMatchObject([
       { code: 'missing-platform', remedy: 're-run the rows of "build" that failed, or say "component"' },
     ]);
   });

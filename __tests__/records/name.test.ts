@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ManifoldError } from '../../src/errors.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { parseRepository } from '../../src/oci/reference.ts';
 import { formatRecordName, isRecordName, parseComponent, parseRecordName } from '../../src/records/name.ts';
 import { failureOf } from '../servers/clients.ts';
 
 const component = fc
   .oneof(
-    fc.stringMatching(/^[a-z0-9]+([._-]+[a-z0-9]+){0,3}$/),
+    fc.stringMatching(/^[a-z0-9]+(([._]|__|-+)[a-z0-9]+){0,3}$/),
     // What makes a name look like another one.
     fc.constantFrom(
       'app',
@@ -223,9 +224,30 @@ describe('the name of a component', () => {
   });
 
   it.each(['', 'App', 'a/b', '.a', 'a.', '-a', 'a b', 'ä', 'a\n', 'a'.repeat(101)])(
-    '%j is refused',
+    '%j is refused, and the input is named',
     async text => {
-      expect((await failureOf(() => parseComponent(text))).code).toBe('invalid-input');
+      const error = await failureOf(() => parseComponent(text));
+      expect(error.code).toBe('invalid-input');
+      expect(error.message).toContain('the input "component"');
     },
   );
+
+  it('is legal just where it can be a part of the name of an image', () => {
+    const text = fc.string({ unit: fc.constantFrom(...'ab1._-/A'), minLength: 1, maxLength: 8 });
+    const isTaken = (parse: () => unknown): boolean => {
+      try {
+        parse();
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    fc.assert(
+      fc.property(fc.oneof(text, fc.constantFrom('a..b', 'a___b', 'a.-b', 'a--b', 'a__b')), candidate => {
+        const isPart = !candidate.includes('/') && isTaken(() => parseRepository(`ghcr.io/acme/${candidate}`));
+        expect(isTaken(() => parseComponent(candidate))).toBe(isPart);
+      }),
+      { numRuns: 500 },
+    );
+  });
 });

@@ -65,6 +65,14 @@ describe('a record', () => {
     );
   });
 
+  it('may write the repository in another case, as GitHub takes it for the same', () => {
+    const record = changed('source.repository', 'Acme/APP') as typeof RECORD;
+    expect(read(record)).toEqual(record);
+    const { repository } = ORIGIN;
+    const origin = { ...ORIGIN, repository: repository.toUpperCase() };
+    expect(parseRecord(formatRecord(RECORD), NAME, ARTIFACT, origin)).toEqual(RECORD);
+  });
+
   it('of which several fields are wrong names them all', async () => {
     const wrong = changedAt(changed('source.commit', 'deadbeef') as object, 'source.runId', '7');
     const error = await failureOf(() => read(wrong));

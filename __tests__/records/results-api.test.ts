@@ -171,11 +171,11 @@ describe('an answer', () => {
   it.each([
     ['<html>Sign in</html>', 'no JSON'],
     ['', 'no JSON'],
-    ['7', 'expected Object'],
+    ['7', 'expected an object, found 7'],
     ['{"artifacts":{}}', 'field "artifacts"'],
     [JSON.stringify({ artifacts: [artifact] }), 'field "artifacts.0.database_id"'],
     [JSON.stringify({ artifacts: [{ ...artifact, database_id: 'one' }] }), 'expected a whole number'],
-    [JSON.stringify({ artifacts: [{ ...artifact, database_id: '-1' }] }), 'expected >=0'],
+    [JSON.stringify({ artifacts: [{ ...artifact, database_id: '-1' }] }), 'expected at least 0'],
     [
       JSON.stringify({ artifacts: [{ ...artifact, database_id: '1', name: null }] }),
       'field "artifacts.0.name"',
@@ -184,7 +184,7 @@ describe('an answer', () => {
     answer('ListArtifacts', text);
     const error = await failureOf(() => collect());
     expect(error.code).toBe('record-store');
-    expect(error.message).toContain('at the artifact service of github.com: the answer to ListArtifacts');
+    expect(error.message).toContain('at the artifact service of github.com: The answer to ListArtifacts');
     expect(error.message).toContain(words);
     expect(error.hint).toContain('records: FOLDER');
   });

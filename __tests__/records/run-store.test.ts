@@ -108,6 +108,7 @@ describe('a run that is not to be read', () => {
     jobs.service.describeRun(OTHER, description);
     const error = await failureOf(() => collect());
     expect(error.code).toBe('tampered-record');
+    expect(error.message).toMatch(/^The workflow run/);
     expect(error.message).toContain(`field "${field}": expected acme/app, found`);
     expect(error.message).toContain(found);
     expect(jobs.proxy.count({ path: /artifacts/ })).toBe(0);

@@ -135,7 +135,19 @@ describe('uploading a blob', () => {
     const error = await failureOf(() => clientOf(registry, 'acme/app', SHORT).putBlob(bytes));
     expect(error.code).toBe('registry-unavailable');
     expect(error.message).toContain(sha256(bytes));
-    expect(error.message).toMatch(/broke off \d+ times in/);
+    expect(error.message).toMatch(/broke off (?:once|\d+ times) in .* s\. The last time: /);
+    expect(error.message).toContain('the registry answered 503 UNAVAILABLE: unavailable.');
+    expect(error.cause).toMatchObject({ code: 'registry-unavailable' });
+  });
+
+  it('is given up with the last fault where no session is ever answered', async () => {
+    const { registry } = await setUp();
+    const proxy = await opened(startFaultProxy({ target: registry.url }));
+    proxy.fail({ method: 'PUT', action: { reset: 'before' } });
+    const error = await failureOf(() => clientOf(proxy, 'acme/app', SHORT).putBlob(bytes));
+    expect(error.code).toBe('registry-unavailable');
+    expect(error.message).toMatch(/The last time: PUT .* got no answer, tried once in .*ECONNRESET/);
+    expect(error.cause).toMatchObject({ code: 'service-unreachable' });
   });
 
   it('is not given up for a fault that lasts longer than a few sessions', async () => {

@@ -54,6 +54,10 @@ const layer = (text: string, size = 0): Made => {
   return { bytes, descriptor: { mediaType: TYPES.layer, digest, size: bytes.length } };
 };
 
+const OCI_FOREIGN = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip';
+const DOCKER_FOREIGN = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
+const ELSEWHERE = 'https://example.com/layer';
+
 const sorted = (values: Iterable<unknown>) => [...values].map(String).sort();
 
 describe('copying manifests to another registry', () => {
@@ -94,15 +98,36 @@ describe('copying manifests to another registry', () => {
     expect(sorted(report.blobs.uploaded)).toEqual(sorted(held.blobs.keys()));
   });
 
-  it('costs one request for each that is there, and nothing is read from the source', async () => {
-    const { from, to, source, target, manifests } = await twoRegistries();
+  it('asks for each manifest and each blob that is there, and moves none', async () => {
+    const { from, to, source, target, held, manifests } = await twoRegistries();
     await copyManifests(source, target, manifests);
     from.log.length = 0;
     to.log.length = 0;
     const report = await copyManifests(source, clientOf(to), manifests);
-    expect(to.log.map(({ method }) => method)).toEqual(manifests.map(() => 'HEAD'));
-    expect(from.log).toEqual([]);
-    expect(report.manifests).toEqual({ copied: [], present: manifests.map(({ digest }) => digest) });
+    const all = [...manifests.map(({ digest }) => digest), ...held.blobs.keys()];
+    expect(sorted(to.log.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`))).toEqual(
+      sorted(all.map(digest => `HEAD ${digest}`)),
+    );
+    expect(from.count('GET', /blobs/)).toBe(0);
+    expect(report.manifests.copied).toEqual([]);
+    expect(sorted(report.manifests.present)).toEqual(sorted(manifests.map(({ digest }) => digest)));
+    expect(sorted(report.blobs.present)).toEqual(sorted(held.blobs.keys()));
+  });
+
+  it('brings the blobs of a manifest that is there without them, and leaves the manifest', async () => {
+    const { to, source, target, held, image, manifests, arrived } = await twoRegistries();
+    await copyManifests(source, target, manifests);
+    to.log.length = 0;
+    const gone = [
+      image.config.descriptor.digest,
+      JSON.parse(image.manifest.bytes.toString()).layers[0].digest,
+    ];
+    for (const digest of gone) arrived.blobs.delete(digest);
+    const report = await copyManifests(source, clientOf(to), manifests);
+    expect(sorted(arrived.blobs.keys())).toEqual(sorted(held.blobs.keys()));
+    expect(sorted(report.blobs.uploaded)).toEqual(sorted(gone));
+    expect(report.manifests.copied).toEqual([]);
+    expect(to.count('PUT', /manifests/)).toBe(0);
   });
 
   it('brings a blob that several manifests name once, and one that is there not at all', async () => {
@@ -144,22 +169,10 @@ describe('copying manifests to another registry', () => {
   });
 
   it.each([
-    ['urls', { ...layer('foreign').descriptor, urls: ['https://example.com/layer'] }],
-    [
-      "OCI's type",
-      {
-        ...layer('foreign').descriptor,
-        mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
-      },
-    ],
-    [
-      "Docker's type",
-      {
-        ...layer('foreign').descriptor,
-        mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
-      },
-    ],
-  ])('leaves a layer where it is that has %s', async (_, descriptor) => {
+    ["OCI's", OCI_FOREIGN],
+    ["Docker's", DOCKER_FOREIGN],
+  ])('leaves a layer where it is that has %s foreign type and an address', async (_, mediaType) => {
+    const descriptor = { ...layer('foreign').descriptor, mediaType, urls: [ELSEWHERE] };
     const { from, to, source, target, held, arrived } = await twoRegistries();
     const manifest = pushLayers(held, [{ bytes: Buffer.from('x'), descriptor }, layer('own')]);
     held.blobs.delete(descriptor.digest);
@@ -175,6 +188,19 @@ describe('copying manifests to another registry', () => {
     expect(report.blobs.left).toEqual([descriptor.digest]);
     expect([...from.log, ...to.log].some(({ path }) => path.includes(descriptor.digest))).toBe(false);
     expect(arrived.blobs.has(layer('own').descriptor.digest)).toBe(true);
+  });
+
+  it.each([
+    ["OCI's foreign type and no address", { mediaType: OCI_FOREIGN }],
+    ["Docker's foreign type and no address", { mediaType: DOCKER_FOREIGN, urls: [] }],
+    ['an address and no foreign type', { urls: [ELSEWHERE] }],
+  ])('brings a layer that has %s', async (_, change) => {
+    const { source, target, held, arrived } = await twoRegistries();
+    const { bytes, descriptor } = layer('content');
+    const manifest = pushLayers(held, [{ bytes, descriptor: { ...descriptor, ...change } }]);
+    const report = await copyManifests(source, target, [manifest]);
+    expect(report.blobs.left).toEqual([]);
+    expect(arrived.blobs.get(descriptor.digest)?.equals(bytes)).toBe(true);
   });
 
   it('refuses an index, and what is not as its descriptor says', async () => {

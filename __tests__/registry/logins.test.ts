@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { readBody, sendJson, serve } from '../../lab/parts/http.ts';
-import { Registries } from '../../src/registry/client.ts';
+import { digestOf } from '../../src/oci/digest.ts';
+import { Registries, type RepositoryClient } from '../../src/registry/client.ts';
 import { failureOf, opened, registries, transport } from '../servers/clients.ts';
 import { login, PASSWORD, tokenFor } from '../servers/protected.ts';
 import { startRegistry } from '../servers/registry.ts';
+import { answer } from '../servers/repository.ts';
 import { loggedIn } from './docker-config.ts';
 
 describe('logins for parts of a registry', () => {
@@ -38,6 +40,24 @@ describe('logins for parts of a registry', () => {
     const seen = await visited({ '/acme': 'a:a' }, ['acme/app', 'acme/api']);
     expect(seen).toEqual(['acme/app ', 'acme/app a', 'acme/api a']);
   });
+});
+
+it('is said to be there, also when reading a blob is the first that is refused', async () => {
+  const registry = await opened(startRegistry({ basic: { a: 'a' } }));
+  const refusal = answer(403, 'DENIED');
+  registry.on({
+    path: /blobs/,
+    answer: (request, response) => (request.headers.authorization ? refusal(request, response) : undefined),
+  });
+  const target = await opened(startRegistry());
+  const clients = registries({ env: { DOCKER_CONFIG: loggedIn({ [registry.host]: 'a:a' }) } });
+  const descriptor = { digest: digestOf(Buffer.from('x')), size: 1 };
+  const [source, copy] = [registry, target].map(({ host }) =>
+    clients.repository({ registry: host, path: 'acme/app' }),
+  ) as [RepositoryClient, RepositoryClient];
+  const error = await failureOf(() => copy.copyBlob(descriptor, source));
+  expect(error.code).toBe('registry-forbidden');
+  expect(error.hint).toMatch(/^The account may not/);
 });
 
 describe('a login that looks unlike others reaches the token service as it is', () => {

@@ -137,6 +137,24 @@ describe('a refusal says what to do about', () => {
     expect(error.message).toContain(message);
   });
 
+  it.each([
+    ['Go', 'registry.internal:5000', 'Client sent an HTTP request to an HTTPS server.\n'],
+    ['nginx', 'registry.internal:5000', '<center>The plain HTTP request was sent to HTTPS port</center>'],
+  ])('plain HTTP where TLS is spoken, in the words of %s', (_, host, text) => {
+    const response = { status: 400, headers: {}, body: Buffer.from(text), url: new URL(`http://${host}/`) };
+    const error = registryFailure(response, 'Reading', `${host}/acme/app`);
+    expect(error.code).toBe('registry-refused');
+    expect(error.hint).toBe(`${host} speaks TLS: take it out of "insecure-registries".`);
+  });
+
+  it('plain HTTP where TLS is spoken on loopback, which nobody has named', async () => {
+    const { registry, client } = await setUp();
+    const text = 'Client sent an HTTP request to an HTTPS server.\n';
+    registry.on({ answer: (_, response) => void response.writeHead(400).end(text) });
+    const error = await failureOf(() => client.findManifest('1.0'));
+    expect(error.hint).toContain(`install its certificate as certs.d/${registry.host}/ca.crt`);
+  });
+
   it('Docker Hub, whose refusals say the same of wrong rights and of no repository', () => {
     const body = Buffer.from(
       '{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}',

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { type ActionFile, type ActionInput, ROOT, readActionFile, readText } from './action-file.ts';
@@ -59,18 +59,29 @@ test.each(Object.entries(PARTS))('README.md holds %s as it is', (name, generate)
   expect(part(readText('README.md'), name).text).toBe(expected);
 });
 
+function filesOf(folder: string, extension: string): string[] {
+  const names = readdirSync(path.join(ROOT, folder)).filter(name => name.endsWith(extension));
+  return names.map(name => path.join(folder, name));
+}
+
+function linksOf(document: string): string[] {
+  return [...readText(document).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)].map(([, target = '']) => target);
+}
+
+test.each([...filesOf('docs', '.md'), ...filesOf('examples', '.yml')])('README.md leads to %s', file => {
+  const isShown = file in PARTS;
+  expect(isShown || linksOf('README.md').includes(file)).toBe(true);
+});
+
+test('the JSON that README.md shows is JSON', () => {
+  const blocks = [...readText('README.md').matchAll(/^```json\n([^`]*)^```$/gm)];
+  expect(blocks.length).toBeGreaterThan(0);
+  for (const [, block = ''] of blocks) expect(() => JSON.parse(block), block).not.toThrow();
+});
+
 test('the links of README.md and the documentation lead somewhere', () => {
-  const documents = [
-    'README.md',
-    'CONTRIBUTING.md',
-    'SECURITY.md',
-    'CHANGELOG.md',
-    'docs/architecture.md',
-    'docs/records.md',
-    'docs/troubleshooting.md',
-  ];
-  for (const document of documents) {
-    for (const [, target = ''] of readText(document).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+  for (const document of [...filesOf('.', '.md'), ...filesOf('docs', '.md')]) {
+    for (const target of linksOf(document)) {
       if (target.startsWith('https://')) continue;
       expect(() => readText(path.join(path.dirname(document), target)), `${document}: ${target}`).not.toThrow(
         /ENOENT/,

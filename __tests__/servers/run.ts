@@ -49,6 +49,8 @@ export interface BuildOptions {
   readonly attempt?: number;
   readonly matrixSize?: number;
   readonly component?: string;
+  /** Another one than the run's, whose merge must be told it as GITHUB_SHA. */
+  readonly commit?: string;
   /** Into how many of the registries the image is pushed, from the first; all without it. */
   readonly to?: number;
   /** What the record says otherwise. */
@@ -101,7 +103,11 @@ export async function startRun(...kinds: RegistryOptions[]) {
       images: imagesOf(component).slice(0, to),
       ...(pushed.attestation === undefined ? { attestations: [] } : {}),
       ...options.record,
-      source: { runAttempt: attempt, matrixSize },
+      source: {
+        runAttempt: attempt,
+        matrixSize,
+        ...(options.commit === undefined ? {} : { commit: options.commit }),
+      },
     });
     asJob(`build ${component} ${platform}`, attempt);
     const name = formatRecordName({ component, platform: parsePlatform(platform), attempt });

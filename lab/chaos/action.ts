@@ -4,61 +4,12 @@ import { ManifoldError } from '../../src/errors.ts';
 import { readInputs } from '../../src/inputs.ts';
 import { merge } from '../../src/modes/merge.ts';
 import type { Runner } from '../../src/runner/actions.ts';
-import { RUN, type Site } from './site.ts';
 
 /** How a merge ended. */
 export interface Ended {
   /** `success`, `killed`, the code of the error, or `internal` for one that has none. */
   readonly outcome: string;
   readonly log: readonly string[];
-}
-
-export interface MergeOptions {
-  /** Seconds for which a request is repeated. */
-  readonly budget: number;
-  readonly attempt: number;
-}
-
-/** The variables of a merge step, as the runner hands them to the action. */
-export function stepEnvironment(
-  site: Site,
-  components: readonly string[],
-  options: MergeOptions,
-): NodeJS.ProcessEnv {
-  const { world, folder, services, runId } = site;
-  const isAll = components.length === world.components.length;
-  const platforms = world.builds
-    .filter(({ component }) => component === components[0])
-    .map(build => build.platform);
-  const inputs = {
-    mode: 'merge',
-    tags: world.tags.join('\n'),
-    sign: world.signs ? 'keyless' : 'none',
-    'retry-budget': String(options.budget),
-    'trusted-root': world.signs ? path.join(folder, 'trusted_root.json') : '',
-    'signing-config': world.signs ? path.join(folder, 'signing_config.json') : '',
-    records: world.store === 'folder' ? path.join(folder, 'records') : '',
-    platforms: world.tellsPlatforms ? platforms.join(',') : '',
-    component: isAll ? '' : components.join('\n'),
-  };
-  const claims = { repository: RUN.repository, sha: RUN.commit, run_id: runId };
-  return {
-    PATH: process.env.PATH,
-    HOME: folder,
-    DOCKER_CONFIG: folder,
-    RUNNER_TEMP: path.join(folder, 'temp'),
-    GITHUB_SERVER_URL: 'https://github.com',
-    GITHUB_REPOSITORY: RUN.repository,
-    GITHUB_SHA: RUN.commit,
-    GITHUB_RUN_ID: runId,
-    GITHUB_RUN_ATTEMPT: String(options.attempt),
-    GITHUB_JOB: 'merge',
-    ...services.issuer.jobEnvironment(claims, services.fronts.issuer),
-    ...services.artifacts.jobEnvironment(runId, 'merge', options.attempt, services.fronts.artifacts),
-    ...Object.fromEntries(
-      Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]),
-    ),
-  };
 }
 
 /**

@@ -1,6 +1,3 @@
-import type { Draw } from './draw.ts';
-import type { World } from './world.ts';
-
 /** What the action speaks to. */
 export type ServiceKind = 'registry' | 'tokens' | 'artifacts' | 'issuer' | 'fulcio' | 'rekor';
 
@@ -35,36 +32,43 @@ export interface Fault {
   readonly follows: boolean;
 }
 
-interface Rule {
+export interface Rule {
   readonly services: readonly ServiceKind[];
   /** Kinds of requests to registries; every kind without it. */
   readonly on?: readonly RequestKind[];
   /** How many requests it may meet; without it, it stays. */
   readonly times?: readonly [least: number, most: number];
-  /** The error codes that it excuses, in the order of the services; without them it must pass unnoticed. */
-  readonly codes?: readonly string[];
+  /** The error codes that it excuses, by what it meets; without them it must pass unnoticed. */
+  readonly codes?: Codes;
 }
 
+type Codes = Partial<Readonly<Record<ServiceKind, readonly string[]>>>;
+
 const ALL: readonly ServiceKind[] = ['registry', 'tokens', 'issuer', 'fulcio', 'rekor', 'artifacts'];
-/** The client of the artifact service repeats a request after these answers only, and five times in all. */
-const HTTP: readonly ServiceKind[] = ['registry', 'tokens', 'issuer', 'fulcio', 'rekor'];
 const WRITES: readonly RequestKind[] = ['manifest write', 'tag write', 'fallback write'];
 const BY_DIGEST: readonly RequestKind[] = ['manifest read', 'blob read'];
-const UNTRUE = ['digest-mismatch', 'signature-unverified', 'tampered-record'];
+const UNTRUE: Codes = { registry: ['digest-mismatch', 'signature-unverified', 'tampered-record'] };
+/** What becomes of a service that stays as bad as it is, unless it is a registry. */
+const ELSEWHERE: Codes = {
+  issuer: ['signing-failed'],
+  fulcio: ['signing-failed'],
+  rekor: ['signing-failed'],
+  artifacts: ['record-store'],
+};
 
 /** Every kind of fault: whom it meets, for how long, and what the merge may make of it. */
 export const FAULTS = {
   'rate limit in seconds': { services: ALL, times: [1, 2] },
-  'rate limit until a date': { services: HTTP, times: [1, 2] },
-  'rate limit as 403 with a text': { services: HTTP, times: [1, 2] },
-  'rate limit as 403 with Retry-After': { services: HTTP, times: [1, 2] },
-  'request timeout 408': { services: HTTP, times: [1, 2] },
-  'too early 425': { services: HTTP, times: [1, 2] },
+  'rate limit until a date': { services: ALL, times: [1, 2] },
+  'rate limit as 403 with a text': { services: ALL, times: [1, 2] },
+  'rate limit as 403 with Retry-After': { services: ALL, times: [1, 2] },
+  'request timeout 408': { services: ALL, times: [1, 2] },
+  'too early 425': { services: ALL, times: [1, 2] },
   'server error': { services: ALL, times: [1, 3] },
-  outage: { services: HTTP, times: [3, 12] },
-  'reset before': { services: HTTP, times: [1, 3] },
-  'reset after': { services: HTTP, times: [1, 3] },
-  'cut off': { services: HTTP, times: [1, 3] },
+  outage: { services: ALL, times: [3, 12] },
+  'reset before': { services: ALL, times: [1, 3] },
+  'reset after': { services: ALL, times: [1, 3] },
+  'cut off': { services: ALL, times: [1, 3] },
   slow: { services: ALL, times: [1, 10] },
   'not there yet': { services: ['registry'], on: BY_DIGEST, times: [1, 3] },
   'blob not there yet': { services: ['registry'], on: WRITES, times: [1, 3] },
@@ -93,50 +97,49 @@ export const FAULTS = {
     codes: UNTRUE,
   },
   forbidden: {
-    services: HTTP,
-    codes: ['registry-forbidden', 'registry-unauthorized', 'no-id-token', 'signing-failed', 'signing-failed'],
+    services: ALL,
+    codes: {
+      ...ELSEWHERE,
+      registry: ['registry-forbidden'],
+      tokens: ['registry-unauthorized'],
+      issuer: ['no-id-token'],
+    },
   },
   broken: {
-    services: HTTP,
-    codes: [
-      'registry-unavailable',
-      'registry-unavailable',
-      'signing-failed',
-      'signing-failed',
-      'signing-failed',
-    ],
+    services: ALL,
+    codes: { ...ELSEWHERE, registry: ['registry-unavailable'], tokens: ['registry-unavailable'] },
   },
   'rate limit for ever': {
-    services: HTTP,
-    codes: [
-      'registry-rate-limited',
-      'registry-rate-limited',
-      'signing-failed',
-      'signing-failed',
-      'signing-failed',
-    ],
+    services: ALL,
+    codes: { ...ELSEWHERE, registry: ['registry-rate-limited'], tokens: ['registry-rate-limited'] },
   },
-  unreachable: { services: HTTP, codes: ALL.map(() => 'service-unreachable') },
+  unreachable: {
+    services: ALL,
+    codes: Object.fromEntries(ALL.map(service => [service, ['service-unreachable', 'record-store']])),
+  },
   'lost write': {
     services: ['registry'],
     on: WRITES,
-    codes: ['tag-moved', 'signature-unverified', 'registry-refused', 'registry-not-found', 'tampered-record'],
+    codes: {
+      registry: [
+        'tag-moved',
+        'signature-unverified',
+        'registry-refused',
+        'registry-not-found',
+        'tampered-record',
+      ],
+    },
   },
   'immutable tag': {
     services: ['registry'],
     on: ['tag write'],
-    codes: ['tag-immutable', 'registry-refused', 'registry-forbidden'],
+    codes: { registry: ['tag-immutable', 'registry-refused', 'registry-forbidden'] },
   },
 } as const satisfies Record<string, Rule>;
 
 export type FaultKind = keyof typeof FAULTS;
 
-/** Those that few requests can meet stand here more than once. */
-const KINDS: readonly FaultKind[] = [
-  ...(Object.keys(FAULTS) as FaultKind[]),
-  ...(['concurrent writer', 'concurrent writer', 'stale fallback', 'stale listing'] as const),
-];
-const ruleOf = (kind: FaultKind): Rule => FAULTS[kind];
+export const ruleOf = (kind: FaultKind): Rule => FAULTS[kind];
 
 /** Tells whether a merge must get over it. */
 export function passes(fault: Fault): boolean {
@@ -151,6 +154,7 @@ const OUT_OF_PATIENCE = [
   'registry-refused',
   'registry-unauthorized',
   'service-unreachable',
+  'record-store',
   'signing-failed',
   'signature-unverified',
   'tag-moved',
@@ -163,79 +167,8 @@ const OUT_OF_PATIENCE = [
  * @param patient whether the budget is large enough for everything that passes
  */
 export function codesOf({ kind, service }: Fault, patient: boolean): readonly string[] {
-  const { services, codes } = ruleOf(kind);
+  const { codes } = ruleOf(kind);
   if (codes === undefined) return patient ? [] : OUT_OF_PATIENCE;
-  if (services.length === 1) return codes;
-  return codes.slice(0, services.length).filter((_, at) => service.startsWith(services[at] ?? ''));
-}
-
-/** Up to four faults. Most worlds get passing ones only, which a merge must get over. */
-export function drawFaults(world: World, draw: Draw): Fault[] {
-  const passing = draw.chance(0.65);
-  const kinds = KINDS.filter(kind => ruleOf(kind).codes === undefined || !passing);
-  const hard = KINDS.filter(kind => ruleOf(kind).codes !== undefined);
-  const count = draw.whole(0, 4);
-  return Array.from({ length: count }, (_, position) =>
-    drawFitting(world, passing || position > 0 ? kinds : hard, draw),
-  );
-}
-
-/** Draws until the world has a service that the fault can meet: every world has registries. */
-function drawFitting(world: World, kinds: readonly FaultKind[], draw: Draw): Fault {
-  for (;;) {
-    const fault = drawFault(world, draw.one(kinds), draw);
-    if (fault !== undefined) return fault;
-  }
-}
-
-/** Undefined where this world has no such service. */
-function drawFault(world: World, kind: FaultKind, draw: Draw): Fault | undefined {
-  const rule = ruleOf(kind);
-  const services = servicesOf(world).filter(
-    service =>
-      rule.services.some(name => service.startsWith(name)) &&
-      (kind !== 'expired token' || givesTokens(world, service)),
-  );
-  if (services.length === 0) return undefined;
-  const service = draw.one(services);
-  const on = drawRequests(rule, service, draw);
-  return {
-    kind,
-    service,
-    on,
-    nth: draw.whole(1, furthest(service, on)),
-    times: rule.times === undefined ? Number.POSITIVE_INFINITY : draw.whole(...rule.times),
-    follows: rule.times !== undefined && kind !== 'outage' && kind !== 'slow',
-  };
-}
-
-function givesTokens({ registries }: World, service: string): boolean {
-  return registries.some(({ login }, position) => login === 'bearer' && service === `registry ${position}`);
-}
-
-function servicesOf({ registries, signs, store }: World): string[] {
-  const names = registries.flatMap(({ login }, position) => {
-    // The registries are where most requests go: they get most of the faults.
-    const name = `registry ${position}`;
-    return [name, name, name, ...(login === 'bearer' ? ['tokens'] : [])];
-  });
-  return [
-    ...names,
-    ...(signs ? ['issuer', 'fulcio', 'rekor'] : []),
-    ...(store === 'artifacts' ? ['artifacts'] : []),
-  ];
-}
-
-function drawRequests(rule: Rule, service: string, draw: Draw): RequestKind | undefined {
-  if (!service.startsWith('registry')) return undefined;
-  if (rule.on !== undefined) return draw.one(rule.on);
-  return draw.chance(0.4) ? undefined : draw.one(REGISTRY_REQUESTS);
-}
-
-/** About as many requests as a merge of a few platforms makes. */
-function furthest(service: string, on: RequestKind | undefined): number {
-  if (service === 'rekor') return 12;
-  if (!service.startsWith('registry')) return 3;
-  if (on === undefined) return 100;
-  return on.startsWith('tag') || on.startsWith('fallback') ? 4 : 12;
+  // `registry 0`
+  return codes[service.split(' ')[0] as ServiceKind] ?? [];
 }

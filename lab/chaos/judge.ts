@@ -1,22 +1,21 @@
-import { type Contents, sha256 } from '../../__tests__/servers/registry.ts';
-import { fallbackEntries, referrers, type SignatureJudge } from './signatures.ts';
+import { sha256 } from '../../__tests__/servers/registry.ts';
+import { expectedAnnotations, faultsOfAnnotations } from './annotations.ts';
+import {
+  type Descriptor,
+  faultsOfChildren,
+  faultsOfContent,
+  lostReferrers,
+  type Repository,
+} from './contents.ts';
+import { type Duty, dutiesOf, isFallback, isKeepTag } from './duties.ts';
+import { isKeptBy, keepTag } from './platform-tags.ts';
+import type { SignatureJudge } from './signatures.ts';
 import type { Expected, Site } from './site.ts';
+import { allPlaces, type Place, samePlace } from './world.ts';
 
-interface Descriptor {
-  readonly mediaType: string;
-  readonly digest: string;
-  readonly size: number;
-  readonly platform?: { readonly os: string; readonly architecture: string; readonly variant?: string };
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-/** One repository of one registry, and what is to be found there. */
-interface Place {
-  readonly name: string;
-  readonly contents: Contents;
-  readonly listsReferrers: boolean;
-  readonly expected: readonly Expected[];
-  readonly signs: boolean;
+/** One of the repositories that a component is published to, and what is to be found there. */
+interface Target extends Repository {
+  readonly duties: readonly Duty[];
 }
 
 /** Asks the registries themselves what the merges of a run left, and never the action's own code. */
@@ -32,114 +31,171 @@ export class Judge {
   /** The promise that must hold at every moment. @returns what is wrong, a sentence each */
   faults(): string[] {
     return this.#site.world.components.flatMap(component => {
-      const places = this.#places(component);
-      const moved = new Set(places.flatMap(place => [...this.#movedTags(place, component).values()]));
+      const targets = this.#targets(component);
+      const images = new Set(
+        targets.flatMap(target =>
+          movedDuties(target)
+            .filter(({ single }) => single === undefined)
+            .map(({ tag }) => target.contents.tags.get(tag) ?? ''),
+        ),
+      );
       return [
-        ...places.flatMap(place => this.#strangeTags(place)),
-        ...this.#latestTooEarly(places, component),
-        ...(moved.size > 1 ? [`the tags of ${component} point at ${moved.size} different images`] : []),
+        ...targets.flatMap(target => [...this.#strangeTags(target), ...tagsThatStay(target)]),
+        ...movedTooEarly(targets),
+        ...(images.size > 1 ? [`the tags of ${component} point at ${images.size} different images`] : []),
         // A tag has moved: then all registries hold the image, complete and signed.
-        ...[...moved].flatMap(digest => places.flatMap(place => this.#faultsOfImage(place, digest))),
-        ...places.flatMap(place => [...this.#doubledSignatures(place), ...lostReferrers(place)]),
+        ...[...images].flatMap(digest =>
+          targets.flatMap(target => this.#faultsOfImage(target, component, digest)),
+        ),
+        ...targets.flatMap(target => this.#faultsOfSingles(target, targets)),
+        ...this.#untaggedPlaces(component),
+        ...this.#repositories(component).flatMap(each => [
+          ...this.#doubledSignatures(each),
+          ...lostReferrers(each),
+        ]),
       ];
     });
   }
 
-  /** What a merge that succeeded must have done. */
-  unfinished(component: string): string[] {
-    const { tags } = this.#site.world;
-    return this.#places(component).flatMap(place => {
-      const moved = this.#movedTags(place, component);
-      return tags.filter(tag => !moved.has(tag)).map(tag => `${place.name}:${tag} was not moved`);
+  /** What a merge that succeeded must have done. @param exceptKeepTags a registry has lost what it took */
+  unfinished(component: string, exceptKeepTags = false): string[] {
+    return this.#targets(component).flatMap(target => {
+      const moved = new Set(movedDuties(target));
+      const left = target.duties.filter(duty => !duty.stays && !moved.has(duty));
+      return [
+        ...left.map(({ tag }) => `${target.name}:${tag} was not moved`),
+        ...(exceptKeepTags ? [] : this.#missingKeepTags(target, component)),
+      ];
     });
   }
 
   /** What a merge that can never succeed must not have done. */
   movedAnyway(component: string): string[] {
-    return this.#places(component).flatMap(place =>
-      [...this.#movedTags(place, component).keys()].map(tag => `${place.name}:${tag} was moved`),
+    return this.#targets(component).flatMap(target =>
+      movedDuties(target).map(({ tag }) => `${target.name}:${tag} was moved`),
     );
   }
 
   /** All that is stored, to tell whether a merge changed anything. */
   fingerprint(): string {
-    const { registries, world } = this.#site;
-    const parts = registries.flatMap((_, registry) =>
+    const { world } = this.#site;
+    const parts = allPlaces(world).flatMap(place =>
       world.components.flatMap(component => {
-        const { manifests, tags, blobs } = this.#site.repository(registry, component);
+        const { manifests, tags, blobs } = this.#site.repository(place, component);
         return [...manifests.keys(), ...blobs.keys(), ...[...tags].map(tag => tag.join(' '))].sort();
       }),
     );
     return sha256(Buffer.from(parts.join('\n')));
   }
 
-  #places(component: string): Place[] {
+  #repository(place: Place, component: string): Repository {
     const { world, registries } = this.#site;
-    const expected = world.builds
-      .filter(build => build.component === component)
-      .map(build => this.#site.expected.get(build) as Expected);
-    return registries.map(({ host }, registry) => ({
-      name: `${host}/acme/${component}`,
-      contents: this.#site.repository(registry, component),
-      listsReferrers: world.registries[registry]?.referrers === 'api',
-      expected,
-      signs: world.signs,
+    return {
+      name: `${registries[place.registry]?.host}/${place.owner}/${component}`,
+      contents: this.#site.repository(place, component),
+      listsReferrers: world.registries[place.registry]?.referrers === 'api',
+    };
+  }
+
+  #repositories(component: string): Repository[] {
+    return allPlaces(this.#site.world).map(place => this.#repository(place, component));
+  }
+
+  #targets(component: string): Target[] {
+    return this.#site.world.targets.map((place, position) => ({
+      ...this.#repository(place, component),
+      duties: dutiesOf(this.#site, position, component),
     }));
   }
 
-  /** The tags of people that do not point at the earlier image. */
-  #movedTags({ contents }: Place, component: string): Map<string, string> {
-    const earlier = this.#site.earlier.get(component);
-    return new Map([...contents.tags].filter(([tag, digest]) => !isFallback(tag) && digest !== earlier));
+  #expected(component: string): Expected[] {
+    const builds = this.#site.world.builds.filter(build => build.component === component);
+    return builds.map(build => this.#site.expected.get(build) as Expected);
   }
 
-  /** "latest" is the last to move, when all other names show the image in every registry. */
-  #latestTooEarly(places: readonly Place[], component: string): string[] {
-    const { tags } = this.#site.world;
-    const moved = places.map(place => ({ place, tags: this.#movedTags(place, component) }));
-    if (!moved.some(each => each.tags.has('latest'))) return [];
-    return moved.flatMap(({ place, tags: there }) =>
-      tags
-        .filter(tag => tag !== 'latest' && !there.has(tag))
-        .map(tag => `"latest" was moved before ${place.name}:${tag}`),
-    );
+  #strangeTags({ name, contents, duties }: Target): string[] {
+    const known = new Set(duties.map(({ tag }) => tag));
+    const { keepTags } = this.#site.world;
+    return [...contents.tags].flatMap(([tag, digest]) => {
+      if (isFallback(tag) || known.has(tag)) return [];
+      if (keepTags === undefined || !isKeepTag(tag))
+        return [`${name}:${tag} is no tag that anybody asked for`];
+      return isKeptBy(keepTags, tag, digest) ? [] : [`${name}:${tag} names ${digest}`];
+    });
   }
 
-  #strangeTags({ name, contents }: Place): string[] {
-    const { tags, earlier } = this.#site.world;
-    return [
-      ...[...contents.tags.keys()]
-        .filter(tag => !isFallback(tag) && !tags.includes(tag))
-        .map(tag => `${name}:${tag} is no tag that anybody asked for`),
-      ...earlier.filter(tag => !contents.tags.has(tag)).map(tag => `${name}:${tag} is gone`),
-    ];
+  /** Where the builds push and nobody publishes, there are no tags. */
+  #untaggedPlaces(component: string): string[] {
+    const { sources, targets } = this.#site.world;
+    const others = sources.filter(source => !targets.some(target => samePlace(source, target)));
+    return others.flatMap(place => {
+      const { name, contents } = this.#repository(place, component);
+      const tags = [...contents.tags.keys()].filter(tag => !isFallback(tag));
+      return tags.map(tag => `${name}:${tag} is where nothing is published`);
+    });
   }
 
   /** Whether the image is exactly what was built, complete and, where it is to be, signed. */
-  #faultsOfImage(place: Place, digest: string): string[] {
-    const held = place.contents.manifests.get(digest);
-    if (held === undefined) return [`${place.name} does not hold ${digest}, to which a tag points`];
-    const { manifests } = JSON.parse(held.bytes.toString()) as { manifests?: Descriptor[] };
-    if (manifests === undefined) return [`${place.name}@${digest} is no index`];
-    const faults = [
-      ...(sha256(held.bytes) === digest ? [] : [`${place.name}@${digest} has other bytes`]),
-      ...faultsOfChildren(place, manifests),
-      ...manifests.flatMap(child => faultsOfContent(place, child)),
+  #faultsOfImage(target: Target, component: string, digest: string): string[] {
+    const held = target.contents.manifests.get(digest);
+    if (held === undefined) return [`${target.name} does not hold ${digest}, to which a tag points`];
+    const { manifests, annotations } = JSON.parse(held.bytes.toString()) as {
+      manifests?: Descriptor[];
+      annotations?: Record<string, string>;
+    };
+    if (manifests === undefined) return [`${target.name}@${digest} is no index`];
+    const { world } = this.#site;
+    return [
+      ...(sha256(held.bytes) === digest ? [] : [`${target.name}@${digest} has other bytes`]),
+      ...faultsOfChildren(target.name, this.#expected(component), manifests),
+      ...faultsOfAnnotations(target.name, annotations, expectedAnnotations(world, component)),
+      ...manifests.flatMap(child => faultsOfContent(target, child)),
+      ...[digest, ...manifests.map(child => child.digest)].flatMap(each =>
+        this.#faultsOfSignature(target, each),
+      ),
     ];
-    const unsigned = place.signs
-      ? [digest, ...manifests.map(child => child.digest)].flatMap(each =>
-          this.#faultsOfSignature(place, each),
-        )
-      : [];
-    return [...faults, ...unsigned];
   }
 
-  #faultsOfSignature({ name, contents, listsReferrers }: Place, digest: string): string[] {
+  /** Tags of single platforms: each names what was built for it, which is complete and signed everywhere. */
+  #faultsOfSingles(target: Target, targets: readonly Target[]): string[] {
+    return movedDuties(target).flatMap(({ tag, single }) => {
+      if (single === undefined) return [];
+      const { image, build } = single;
+      const found = target.contents.tags.get(tag);
+      const { descriptor } = image.manifest;
+      if (found !== descriptor.digest)
+        return [`${target.name}:${tag} names ${found}, not ${descriptor.digest}`];
+      const [os = '', architecture = '', variant] = build.platform.split('/');
+      const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+      return targets.flatMap(each => [
+        ...faultsOfContent(each, { ...descriptor, platform }),
+        ...this.#faultsOfSignature(each, descriptor.digest),
+      ]);
+    });
+  }
+
+  #missingKeepTags({ name, contents }: Target, component: string): string[] {
+    const { keepTags } = this.#site.world;
+    if (keepTags === undefined) return [];
+    const children = this.#expected(component).flatMap(({ build, image: { manifest, attestation } }) => [
+      { platform: build.platform, digest: manifest.descriptor.digest },
+      ...(attestation === undefined
+        ? []
+        : [{ platform: 'unknown/unknown', digest: attestation.descriptor.digest }]),
+    ]);
+    return children.flatMap(({ platform, digest }) => {
+      const tag = keepTag(keepTags, digest, platform);
+      return contents.tags.get(tag) === digest ? [] : [`${name}:${tag} does not keep ${digest}`];
+    });
+  }
+
+  #faultsOfSignature({ name, contents, listsReferrers }: Repository, digest: string): string[] {
+    if (!this.#site.world.signs) return [];
     const { valid, faults } = this.#signatures.signaturesOf(contents, digest, listsReferrers);
     return valid > 0 ? [] : [`${name}@${digest} is not signed${faults.map(fault => `; ${fault}`).join('')}`];
   }
 
-  #doubledSignatures({ name, contents, listsReferrers }: Place): string[] {
+  #doubledSignatures({ name, contents, listsReferrers }: Repository): string[] {
     return [...contents.manifests.keys()].flatMap(digest => {
       const { valid } = this.#signatures.signaturesOf(contents, digest, listsReferrers);
       return valid > 1 ? [`${name}@${digest} is signed ${valid} times`] : [];
@@ -147,79 +203,25 @@ export class Judge {
   }
 }
 
-const isFallback = (tag: string): boolean => tag.startsWith('sha256-');
+/** The tags that point at something else than before the run. */
+function movedDuties({ contents, duties }: Target): Duty[] {
+  return duties.filter(({ tag, earlier }) => contents.tags.has(tag) && contents.tags.get(tag) !== earlier);
+}
 
-/** Exactly the platforms that were built, from their newest attempt, each followed by its attestation manifest. */
-function faultsOfChildren({ name, expected }: Place, children: readonly Descriptor[]): string[] {
-  const found = children.map(child => `${platformOf(child)} ${child.digest}`);
-  const wanted = expected.map(({ build, image }) => [
-    `${build.platform} ${image.manifest.descriptor.digest}`,
-    ...(image.attestation === undefined ? [] : [`unknown/unknown ${image.attestation.descriptor.digest}`]),
-  ]);
-  const faults = wanted.flatMap(([first = '', ...attestations]) => {
-    const at = found.indexOf(first);
-    if (at < 0) return [`${name}: the index lacks ${first}`];
-    return attestations
-      .filter((entry, n) => found[at + n + 1] !== entry)
-      .map(entry => `${name}: ${entry} does not follow ${first}`);
+function tagsThatStay({ name, contents, duties }: Target): string[] {
+  return duties.flatMap(({ tag, earlier, stays }) => {
+    if (earlier !== undefined && !contents.tags.has(tag)) return [`${name}:${tag} is gone`];
+    return stays && contents.tags.get(tag) !== earlier ? [`${name}:${tag} was moved, and was to stay`] : [];
   });
-  const strange = found
-    .filter(entry => !wanted.flat().includes(entry))
-    .map(entry => `${name}: the index holds ${entry}`);
-  const doubled = found.length === new Set(found).size ? [] : [`${name}: the index names a manifest twice`];
-  return [...faults, ...strange, ...doubled];
 }
 
-function platformOf({ platform }: Descriptor): string {
-  if (platform === undefined) return 'no platform';
-  const { os, architecture, variant } = platform;
-  return [os, architecture, variant].filter(part => part !== undefined).join('/');
-}
-
-/** Whether a child of the index is there with all that it names, and its config is for its platform. */
-function faultsOfContent({ name, contents }: Place, child: Descriptor): string[] {
-  const held = contents.manifests.get(child.digest);
-  if (held === undefined) return [`${name}@${child.digest} is missing`];
-  const { config, layers } = JSON.parse(held.bytes.toString()) as {
-    config: Descriptor;
-    layers: Descriptor[];
-  };
-  const broken = [config, ...layers]
-    .filter(({ digest }) => sha256(contents.blobs.get(digest) ?? Buffer.alloc(0)) !== digest)
-    .map(({ digest }) => `${name}@${child.digest} lacks the blob ${digest}, or its bytes are others`);
-  if (broken.length > 0) return broken;
-  const isDifferent = held.bytes.length !== child.size || held.mediaType !== child.mediaType;
-  const inside = platformInside(contents, config);
-  return [
-    ...(isDifferent ? [`${name}@${child.digest} has another size or type than the index says`] : []),
-    ...(inside === platformOf(child)
-      ? []
-      : [`${name}@${child.digest} is for ${inside}, not for ${platformOf(child)}`]),
-  ];
-}
-
-function platformInside(contents: Contents, config: Descriptor): string {
-  const text = contents.blobs.get(config.digest)?.toString() ?? '';
-  const platform = JSON.parse(text) as NonNullable<Descriptor['platform']>;
-  // "v8" is what every arm64 is.
-  const isBasic = platform.architecture === 'arm64' && platform.variant === 'v8';
-  const { os, architecture, variant } = platform;
-  return [os, architecture, isBasic ? undefined : variant].filter(part => part !== undefined).join('/');
-}
-
-/** What others attached stays listed. */
-function lostReferrers({ name, contents, listsReferrers }: Place): string[] {
-  if (listsReferrers) return [];
-  const subjects = [...contents.tags.keys()].filter(isFallback).map(tag => tag.replace('-', ':'));
-  return subjects.flatMap(subject => {
-    const listed = fallbackEntries(contents, subject);
-    return referrers(contents, subject)
-      .filter(
-        digest =>
-          contents.manifests.get(digest)?.bytes.includes('vnd.example.scan') && !listed.includes(digest),
-      )
-      .map(
-        digest => `${name}: ${digest}, which somebody else attached to ${subject}, is not listed any more`,
-      );
+/** A tag moves when all of the ranks before it show the image, in every registry. */
+function movedTooEarly(targets: readonly Target[]): string[] {
+  const highest = Math.max(-1, ...targets.flatMap(movedDuties).map(({ rank }) => rank));
+  return targets.flatMap(target => {
+    const moved = new Set(movedDuties(target));
+    return target.duties
+      .filter(duty => duty.rank < highest && !duty.stays && !moved.has(duty))
+      .map(({ tag }) => `${target.name}:${tag} was not moved, but tags that come after it were`);
   });
 }

@@ -1,13 +1,17 @@
-import { type Ended, mergeHere, startMerge, stepEnvironment } from './action.ts';
-import { DEFECT_CODES, mend } from './defects.ts';
+import { type Ended, mergeHere, startMerge } from './action.ts';
+import { DEFECTS, isDoomed } from './defect-drawing.ts';
+import { mend } from './defects.ts';
 import { Draw } from './draw.ts';
-import { codesOf, drawFaults, type Fault, passes } from './fault.ts';
+import { codesOf, type Fault, passes } from './fault.ts';
+import { drawFaults, drawKill, type PlannedKill } from './fault-drawing.ts';
 import { Judge } from './judge.ts';
 import type { Services } from './services.ts';
 import { SignatureJudge } from './signatures.ts';
 import { buildSite, type Site } from './site.ts';
-import { type Kill, Weather } from './weather.ts';
-import { drawWorld, type World } from './world.ts';
+import { stepEnvironment } from './step.ts';
+import { Weather } from './weather.ts';
+import type { World } from './world.ts';
+import { drawWorld } from './world-drawing.ts';
 
 /** What came of one run. */
 export interface Report {
@@ -47,23 +51,6 @@ export async function runOnce(name: string, tools: Tools): Promise<Report> {
   }
 }
 
-interface PlannedKill extends Kill {
-  /** Which of the merges. */
-  readonly merge: number;
-}
-
-/** A random request of about as many as the merge makes. */
-function drawKill(world: World, draw: Draw): PlannedKill {
-  const manifests = world.builds.length * (world.builds[0]?.attested === true ? 2 : 1) + 1;
-  const each = world.signs ? 16 : 4;
-  const most = Math.ceil((manifests * each * world.registries.length) / world.components.length) + 10;
-  return {
-    merge: draw.whole(0, world.merges.length - 1),
-    nth: draw.whole(1, most),
-    when: draw.chance(0.5) ? 'before' : 'after',
-  };
-}
-
 class Run {
   readonly #site: Site;
   readonly #world: World;
@@ -75,6 +62,8 @@ class Run {
   readonly #met = new Set<string>();
   readonly #outcomes: string[] = [];
   readonly #story: string[] = [];
+  /** A registry said that it took a tag and did not: those that no merge reads back may be missing. */
+  #lostKeepTags = false;
 
   constructor(site: Site, faults: readonly Fault[], kill: PlannedKill | undefined, tools: Tools) {
     this.#site = site;
@@ -96,7 +85,8 @@ class Run {
       last = attempt + 1;
       mend(this.#site, defect, last);
     }
-    const isDone = defect === undefined && this.#outcomes.every(outcome => outcome === 'success');
+    const isDone =
+      defect === undefined && !this.#lostKeepTags && this.#outcomes.every(outcome => outcome === 'success');
     if (!isDone) await this.#cleanMerges('the clean re-run', last);
     await this.#nothingIsLeft(last);
     return {
@@ -114,6 +104,7 @@ class Run {
     const kill = this.#kill?.merge === position ? this.#kill : undefined;
     const weather = new Weather(this.#faults, kill);
     const stays = this.#world.defect !== undefined || !this.#faults.every(passes);
+    const before = this.#judge.fingerprint();
     const ended = await this.#merge(
       weather,
       components,
@@ -125,6 +116,10 @@ class Run {
     for (const { kind } of met) this.#met.add(kind);
     if (weather.killed) this.#met.add('kill');
     this.#outcomes.push(ended.outcome);
+    this.#keptOut(components, before);
+    // Nobody reads them back.
+    if (this.#world.keepTags !== undefined && met.some(({ kind }) => kind === 'lost write'))
+      this.#lostKeepTags = true;
     if (ended.outcome === 'killed') return this.#check('after the kill', this.#judge.faults());
     this.#judgeOutcome(
       `the merge of ${components.join(', ')}`,
@@ -136,8 +131,16 @@ class Run {
 
   /** Without faults, but with what is wrong with the run itself. */
   async #mayFail(components: readonly string[]): Promise<void> {
+    const before = this.#judge.fingerprint();
     const ended = await this.#merge(new Weather(), components, this.#world.attempt, SHORT);
+    this.#keptOut(components, before);
     this.#judgeOutcome(`the merge of ${components.join(', ')} in good weather`, ended, components, []);
+  }
+
+  /** What can never succeed is refused before anything is pushed. */
+  #keptOut(components: readonly string[], before: string): void {
+    if (isDoomed(this.#world, components) && this.#judge.fingerprint() !== before)
+      this.#check(`the merge of ${components.join(', ')}`, ['it wrote, although it can never succeed']);
   }
 
   #judgeOutcome(
@@ -148,8 +151,8 @@ class Run {
   ): void {
     this.#check(what, this.#judge.faults());
     const { defect } = this.#world;
-    const codes = [...excused, ...(defect === undefined ? [] : DEFECT_CODES[defect.kind])];
-    const doomed = defect !== undefined && components.includes(defect.build.component);
+    const codes = [...excused, ...(defect === undefined ? [] : DEFECTS[defect.kind].codes)];
+    const doomed = isDoomed(this.#world, components);
     if (outcome !== 'success' && !codes.includes(outcome))
       this.#check(what, [`it ended with "${outcome}", and there was no reason for it`]);
     if (doomed)
@@ -157,11 +160,11 @@ class Run {
         what,
         components.flatMap(component => this.#judge.movedAnyway(component)),
       );
-    if (outcome === 'success' && doomed) this.#check(what, [`it succeeded, in spite of: ${defect.kind}`]);
-    if (outcome === 'success')
+    if (outcome === 'success' && doomed) this.#check(what, [`it succeeded, in spite of: ${defect?.kind}`]);
+    if (outcome === 'success' && !doomed)
       this.#check(
         what,
-        components.flatMap(component => this.#judge.unfinished(component)),
+        components.flatMap(component => this.#judge.unfinished(component, this.#lostKeepTags)),
       );
   }
 

@@ -1,7 +1,7 @@
 import { bundleFromJSON } from '@sigstore/bundle';
 import type { TrustedRoot } from '@sigstore/protobuf-specs';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
-import type { Contents } from '../../__tests__/servers/registry.ts';
+import type { Contents, StoredManifest } from '../../__tests__/servers/registry.ts';
 
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const WORKFLOW = 'https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main';
@@ -74,9 +74,15 @@ export class SignatureJudge {
   }
 }
 
+/** Bytes that are stored never change, and every look at a repository reads all of its manifests. */
+const parsed = new WeakMap<StoredManifest, Manifest>();
+
 function parse(contents: Contents, digest: string): Manifest | undefined {
   const held = contents.manifests.get(digest);
-  return held === undefined ? undefined : (JSON.parse(held.bytes.toString()) as Manifest);
+  if (held === undefined) return undefined;
+  const known = parsed.get(held) ?? (JSON.parse(held.bytes.toString()) as Manifest);
+  parsed.set(held, known);
+  return known;
 }
 
 /** All manifests that name this one as their subject, whether anybody lists them or not. */

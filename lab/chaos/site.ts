@@ -1,24 +1,20 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ORIGIN, PROVENANCE, type PushedImage, pushImage, recordOf } from '../../__tests__/servers/images.ts';
+import type { PushedImage } from '../../__tests__/servers/images.ts';
 import { type Contents, startRegistry, type TestRegistry } from '../../__tests__/servers/registry.ts';
 import { spoil } from './defects.ts';
-import { addReferrer } from './effects.ts';
+import { attachForeign, publishEarlier, pushBuild } from './images.ts';
+import { recordBytes, type StoredPlan, type StoredRecord, storeRecords, writePlans } from './records.ts';
 import { PASSWORD, type Services, USER, watchRegistry } from './services.ts';
-import type { Build, Habit, World } from './world.ts';
+import type { Build, Habit, Place, World } from './world.ts';
 
 /** What the merge is to publish for one build. */
 export interface Expected {
   readonly build: Build;
   readonly image: PushedImage;
-}
-
-/** A record as it lies in the store. */
-export interface StoredRecord {
-  readonly build: Build;
-  readonly attempt: number;
-  bytes: Buffer;
+  /** What it was made of: the same again gives the same digest. */
+  readonly content: string;
 }
 
 /** A world that stands: registries that run, images in them, records in their store. */
@@ -30,12 +26,16 @@ export interface Site {
   readonly runId: string;
   readonly expected: Map<Build, Expected>;
   readonly records: StoredRecord[];
-  /** Digest of the earlier image of each component, the same in every registry. */
-  readonly earlier: ReadonlyMap<string, string>;
-  /** Of one component in one registry. */
-  readonly repository: (registry: number, component: string) => Contents;
-  /** The names of a component's image, one for each registry. */
-  readonly images: (component: string) => string[];
+  readonly plans: StoredPlan[];
+  /** What tags pointed at before the run, by `earlierKey`. */
+  readonly earlier: Map<string, string>;
+  readonly repository: (place: Place, component: string) => Contents;
+  /** The repository of one of the targets, by its position. */
+  readonly target: (position: number, component: string) => Contents;
+  /** The names that the builds push a component to. */
+  readonly sourceNames: (component: string) => string[];
+  /** The names that a component is published under. */
+  readonly targetNames: (component: string) => string[];
   close(): Promise<void>;
 }
 
@@ -48,9 +48,11 @@ export async function buildSite(world: World, services: Services): Promise<Site>
   for (const [position, registry] of registries.entries())
     watchRegistry(registry, `registry ${position}`, services.sky);
   const folder = mkdtempSync(path.join(tmpdir(), 'manifold-chaos-'));
-  const repository = (registry: number, component: string): Contents =>
-    (registries[registry % registries.length] as TestRegistry).repository(`acme/${component}`);
-  const earlier = new Map<string, string>();
+  const registryOf = ({ registry }: Place): TestRegistry => registries[registry] as TestRegistry;
+  const repository: Site['repository'] = (place, component) =>
+    registryOf(place).repository(`${place.owner}/${component}`);
+  const namesIn = (places: readonly Place[], component: string): string[] =>
+    places.map(place => `${registryOf(place).host}/${place.owner}/${component}`);
   const site: Site = {
     world,
     services,
@@ -59,17 +61,21 @@ export async function buildSite(world: World, services: Services): Promise<Site>
     runId: String(100_000 * process.pid + ++runs),
     expected: new Map(),
     records: [],
-    earlier,
+    plans: [],
+    earlier: new Map(),
     repository,
-    images: component => registries.map(({ host }) => `${host}/acme/${component}`),
+    target: (position, component) => repository(world.targets[position] as Place, component),
+    sourceNames: component => namesIn(world.sources, component),
+    targetNames: component => namesIn(world.targets, component),
     close: async () => {
       await Promise.all(registries.map(registry => registry.close()));
       rmSync(folder, { recursive: true, force: true });
     },
   };
   writeLogins(site);
-  for (const component of world.components) earlier.set(component, publishEarlier(site, component));
+  publishEarlier(site);
   for (const build of world.builds) runBuild(site, build);
+  site.plans.push(...writePlans(site));
   if (world.foreignReferrers) attachForeign(site);
   if (world.defect !== undefined) spoil(site, world.defect);
   storeRecords(site);
@@ -95,92 +101,12 @@ function writeLogins({ folder, registries, services }: Site): void {
   mkdirSync(path.join(folder, 'temp'));
 }
 
-function publishEarlier({ world, registries, repository }: Site, component: string): string {
-  const digests = registries.map((_, registry) => {
-    const contents = repository(registry, component);
-    const { digest } = pushImage(contents, { content: `earlier ${component}` }).root.descriptor;
-    for (const tag of world.earlier) contents.tags.set(tag, digest);
-    return digest;
-  });
-  return digests[0] ?? '';
-}
-
-/** What a platform's image says of itself: arm64 is written in two ways. */
-function configOf(platform: string, row: number) {
-  const [os = '', architecture = '', variant] = platform.split('/');
-  const written = architecture === 'arm64' && row % 2 === 1 ? 'v8' : variant;
-  return { os, architecture, ...(written === undefined ? {} : { variant: written }) };
-}
-
-/** Pushes an image to every registry. @param change of what the image says of itself */
-export function pushBuild(site: Site, build: Build, content: string, change: object = {}): PushedImage {
-  const options = {
-    ...configOf(build.platform, build.row),
-    content,
-    attested: build.attested,
-    ...change,
-  };
-  const pushed = site.registries.map((_, registry) =>
-    pushImage(site.repository(registry, build.component), options),
-  );
-  return pushed[0] as PushedImage;
-}
-
 /** The build's jobs, in all attempts that it was run in; each pushes an image of its own and leaves a record. */
 function runBuild(site: Site, build: Build): void {
   for (const attempt of build.attempts) {
-    const image = pushBuild(site, build, `${build.component} ${build.platform} ${attempt}`);
-    site.expected.set(build, { build, image });
+    const content = `${build.component} ${build.platform} ${attempt}`;
+    const image = pushBuild(site, build, content);
+    site.expected.set(build, { build, image, content });
     site.records.push({ build, attempt, bytes: recordBytes(site, build, attempt, image) });
   }
 }
-
-export function recordBytes(site: Site, build: Build, attempt: number, image: PushedImage): Buffer {
-  const { component, platform, row, attested } = build;
-  const matrixSize = site.world.builds.length;
-  const record = recordOf(image.root, platform, {
-    component,
-    images: site.images(component),
-    attestations: attested ? [PROVENANCE] : [],
-    source: { runId: site.runId, runAttempt: attempt, matrixSize, matrixIndex: row },
-  });
-  return Buffer.from(`${JSON.stringify(record, null, 2)}\n`);
-}
-
-function attachForeign(site: Site): void {
-  for (const { build, image } of site.expected.values()) {
-    for (const registry of site.registries.keys())
-      addReferrer(
-        site.repository(registry, build.component),
-        image.manifest.descriptor.digest.replace(':', '-'),
-      );
-  }
-}
-
-/** Puts the records where the merge looks for them, beside what is not ours. */
-export function storeRecords({ world, records, folder, services, runId }: Site): void {
-  const named = records.map(({ build, attempt, bytes }) => ({
-    name: `manifold-build.${build.component}.${build.platform.replaceAll('/', '-')}.${attempt}`,
-    attempt,
-    bytes,
-  }));
-  if (world.store === 'artifacts') {
-    const { artifacts } = services;
-    const held = new Set(artifacts.artifacts(runId).map(({ name, attempt }) => `${name} ${attempt}`));
-    const all = [
-      ...named,
-      { name: 'acme~app~ABCDEF.dockerbuild', attempt: 1, bytes: Buffer.from('not ours') },
-    ];
-    for (const { name, attempt, bytes } of all)
-      if (!held.has(`${name} ${attempt}`)) artifacts.put({ run: runId, name, attempt }, bytes);
-    return;
-  }
-  const target = path.join(folder, 'records');
-  rmSync(target, { recursive: true, force: true });
-  mkdirSync(target);
-  writeFileSync(path.join(target, 'digests-app'), 'not ours');
-  for (const { name, bytes } of named) writeFileSync(path.join(target, name), bytes);
-}
-
-/** Who the run is, as the records and the runner say it. */
-export const RUN = ORIGIN;

@@ -1,4 +1,4 @@
-import { Draw } from './draw.ts';
+import type { EarlierTag, TagPolicy } from './earlier.ts';
 
 /** How a registry behaves when nothing is wrong with it. */
 export interface Habit {
@@ -8,11 +8,15 @@ export interface Habit {
   readonly pageSize: number | undefined;
 }
 
-/** One build job: a platform of a component. */
-export interface Build {
+/** A row of the matrix: a platform of a component. */
+export interface Row {
   readonly component: string;
   /** `linux/arm/v7`, as the record writes it. */
   readonly platform: string;
+}
+
+/** One build job that left a record. */
+export interface Build extends Row {
   /** The attempts of the run in which it was built, ascending; the last one is to be published. */
   readonly attempts: readonly number[];
   readonly attested: boolean;
@@ -20,32 +24,52 @@ export interface Build {
   readonly row: number;
 }
 
+/** Repositories of all components in one registry: `OWNER/COMPONENT`. */
+export interface Place {
+  readonly registry: number;
+  readonly owner: string;
+}
+
+/** The plan record of the run. */
+export interface Plan {
+  /** The attempts that wrote one, ascending. Only the last one is right: the others plan something else. */
+  readonly attempts: readonly number[];
+  /** Whether the tags stand in it, or come to the merge as an input. */
+  readonly hasTags: boolean;
+  readonly version: '1.2.3' | null;
+  /** Components that are published already, so that no build runs. */
+  readonly idle: readonly string[];
+}
+
 /** What is wrong with the run itself, whatever the weather: the merge can never succeed before it is mended. */
-const DEFECTS = [
-  'missing record',
-  'missing record',
-  'missing record',
-  'extra record',
-  'wrong architecture',
-  'lost image',
-  'corrupt config',
-  'record of another run',
-  'record of another commit',
-  'record of another component',
-  'record with another size',
-  'record with another digest',
-  'record with an attestation too many',
-  'record with an unknown field',
-  'record of a newer schema',
-  'record cut off',
-] as const;
-export type DefectKind = (typeof DEFECTS)[number];
+export type DefectKind =
+  | 'missing record'
+  | 'extra record'
+  | 'wrong architecture'
+  | 'lost image'
+  | 'corrupt config'
+  | 'record of another run'
+  | 'record of another commit'
+  | 'record of another component'
+  | 'record with another size'
+  | 'record with another digest'
+  | 'record with an attestation too many'
+  | 'record with an unknown field'
+  | 'record of a newer schema'
+  | 'record cut off'
+  | 'record out of reach'
+  | 'plan of another run'
+  | 'plan of another commit'
+  | 'plan cut off'
+  | 'plan with a platform too many'
+  | 'plan without a platform'
+  | 'immutable tag taken';
 
 export interface Defect {
   readonly kind: DefectKind;
   readonly build: Build;
-  /** The registry that lost or spoilt the image. */
-  readonly registry: number;
+  /** Chooses the registry that lost or spoilt the image, or where the tag is taken. */
+  readonly choice: number;
 }
 
 /** All that a run publishes, and where to. Tells everything about a run but its faults. */
@@ -55,14 +79,31 @@ export interface World {
   readonly registries: readonly Habit[];
   readonly components: readonly string[];
   readonly builds: readonly Build[];
+  /** Rows of the matrix that left nothing, as `allowMissing` allows. */
+  readonly missing: readonly Row[];
+  readonly allowMissing: readonly string[];
+  /** Where the builds push to. */
+  readonly sources: readonly Place[];
+  /** Where the images are published. */
+  readonly targets: readonly Place[];
+  /** Who says where: nobody if the targets are the sources. */
+  readonly targetsFrom: 'builds' | 'input' | 'plan';
   /** The components of each merge, one step after the other. */
   readonly merges: readonly (readonly string[])[];
   readonly tags: readonly string[];
-  /** Tags that exist already, in every registry, and point at an earlier image. */
-  readonly earlier: readonly string[];
+  readonly policy: TagPolicy;
+  /** Patterns, the star only at the end. */
+  readonly immutable: readonly string[];
+  readonly platformSuffix: string | undefined;
+  readonly keepTags: string | undefined;
+  /** Tags that exist already. */
+  readonly earlier: readonly EarlierTag[];
   readonly store: 'folder' | 'artifacts';
-  /** Whether the merge is told the platforms, or counts the jobs of the matrix. */
-  readonly tellsPlatforms: boolean;
+  /** The artifact service lists what earlier attempts left, and gives it out by its REST API only. */
+  readonly withholds: boolean;
+  /** What tells the merge which builds to expect: the number of rows of the matrix, its input, or the plan. */
+  readonly expects: 'rows' | 'platforms' | 'plan';
+  readonly plan: Plan | undefined;
   readonly signs: boolean;
   /** Somebody else has attached something to the images already. */
   readonly foreignReferrers: boolean;
@@ -71,83 +112,24 @@ export interface World {
   readonly defect: Defect | undefined;
 }
 
-// Names that begin with each other, and that differ in one separator only.
-const COMPONENTS = ['app', 'app-api', 'app.api', 'app_api', 'app-api-v2', 'ap'];
-const PLATFORMS = [
-  'linux/amd64',
-  'linux/arm64',
-  'linux/arm/v7',
-  'linux/arm/v6',
-  'linux/386',
-  'linux/ppc64le',
-  'linux/s390x',
-  'linux/riscv64',
-];
-const TAGS = ['1.2.3', '1.2', '1', 'latest', 'edge', 'sha-c0ffee'];
+export const samePlace = (a: Place, b: Place): boolean => a.registry === b.registry && a.owner === b.owner;
 
-export function drawWorld(name: string): World {
-  const draw = new Draw(`${name}/world`);
-  const components = draw.some(COMPONENTS, draw.one([1, 1, 2, 2, 3, 4]));
-  const tellsPlatforms = draw.chance(0.6);
-  const attempt = draw.one([1, 1, 1, 2, 2, 3]);
-  const tags = draw.some(TAGS, draw.whole(1, 4));
-  const builds = drawBuilds(draw, components, tellsPlatforms, attempt);
-  return {
-    name,
-    registries: Array.from({ length: draw.one([1, 1, 2, 2, 3]) }, () => drawHabit(draw)),
-    components,
-    builds,
-    merges: drawMerges(draw, components),
-    tags,
-    earlier: tags.filter(() => draw.chance(0.6)),
-    store: draw.chance(0.8) ? 'folder' : 'artifacts',
-    tellsPlatforms,
-    signs: draw.chance(0.7),
-    foreignReferrers: draw.chance(0.3),
-    attempt,
-    defect: draw.chance(0.15)
-      ? { kind: draw.one(DEFECTS), build: draw.one(builds), registry: draw.whole(0, 2) }
-      : undefined,
-  };
+/** Where the merge reads the images of the builds: where they are to stay, else where they were pushed to first. */
+export function readFrom({ sources, targets }: World): Place[] {
+  const kept = sources.filter(source => targets.some(target => samePlace(source, target)));
+  return kept.length > 0 ? kept : sources.slice(0, 1);
 }
 
-/** Whether a merge may be asked for several components at once. */
-const SEVERAL = true;
-
-function drawMerges(draw: Draw, components: readonly string[]): (readonly string[])[] {
-  if (!SEVERAL || draw.chance(0.2)) return components.map(component => [component]);
-  const first = draw.chance(0.7) ? components.length : draw.whole(1, components.length);
-  return [components.slice(0, first), components.slice(first)].filter(({ length }) => length > 0);
+/** Every repository that anything is in. */
+export function allPlaces({ sources, targets }: World): Place[] {
+  return [...sources, ...targets.filter(target => !sources.some(source => samePlace(source, target)))];
 }
 
-function drawHabit(draw: Draw): Habit {
-  return {
-    referrers: draw.one(['api', 'api', 'none', 'none', 'subject-only']),
-    login: draw.one(['none', 'basic', 'bearer']),
-    pageSize: draw.chance(0.3) ? 1 : undefined,
-  };
+/** The version that the merge knows of: the plan's, else that of a tag. */
+export function versionOf({ plan, tags }: World): '1.2.3' | undefined {
+  return plan?.version ?? (tags.includes('1.2.3') ? '1.2.3' : undefined);
 }
 
-/** The builds of all components; where the merge is told the platforms, they are the same for each. */
-function drawBuilds(
-  draw: Draw,
-  components: readonly string[],
-  samePlatforms: boolean,
-  attempt: number,
-): Build[] {
-  const drawPlatforms = () => draw.some(PLATFORMS, draw.one([1, 1, 2, 2, 3, 4, 5, 6]));
-  const shared = drawPlatforms();
-  const attested = draw.chance(0.6);
-  return components
-    .flatMap(component =>
-      (samePlatforms ? shared : drawPlatforms()).map(platform => ({ component, platform })),
-    )
-    .map((build, row) => ({ ...build, row, attested, attempts: drawAttempts(draw, attempt) }));
-}
-
-/** Built in the first attempt, or failed in it; some jobs are re-run in later ones. */
-function drawAttempts(draw: Draw, last: number): number[] {
-  const all = Array.from({ length: last }, (_, position) => position + 1);
-  const attempts = all.filter(() => draw.chance(0.5));
-  return attempts.length === 0 ? [draw.one(all)] : attempts;
+export function isIdle({ plan }: World, component: string): boolean {
+  return plan?.idle.includes(component) === true;
 }

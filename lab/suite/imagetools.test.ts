@@ -219,10 +219,7 @@ test.each(Object.entries(REFUSALS))('only one of them goes on: %s', async (_, re
   // By platform, the last one first: never in the order of our index.
   const created = await create(
     image,
-    [...pushed(release)]
-      .sort()
-      .toReversed()
-      .map(([, digest]) => digest),
+    [...pushed(release)].toSorted(([a], [b]) => b.localeCompare(a)).map(([, digest]) => digest),
     refusal,
   );
   const isOurs = refusal.code !== undefined;
@@ -246,7 +243,7 @@ test('docs/imagetools.md has a section for each difference, which names its fiel
   );
   const found = Object.values(CASES).flatMap(({ differences }) => Object.entries(differences));
   const ids = new Set([...found.map(([id]) => id), ...Object.keys(REFUSALS)]);
-  expect([...sections.keys()].sort()).toEqual([...ids].sort());
+  expect(new Set(sections.keys())).toEqual(ids);
   for (const [id, differences] of found) {
     for (const field of differences.filter(each => each.startsWith('ours: ')).map(lastField)) {
       expect(sections.get(id)).toContain(`\`${field}\``);

@@ -21,7 +21,10 @@ export interface Built {
 
 /** What to build; lists are still the text that a person wrote, split here as docker/build-push-action splits them. */
 export interface BuildRequest
-  extends Pick<BuildOptions, 'platform' | 'images' | 'builder' | 'file' | 'target'> {
+  extends Pick<
+    BuildOptions,
+    'platform' | 'images' | 'builder' | 'file' | 'target' | 'format' | 'insecureRegistries'
+  > {
   readonly component: string;
   /** Undefined: the repository at the commit of the run. */
   readonly context: string | undefined;
@@ -49,7 +52,7 @@ export async function runBuild(
   try {
     const gitContext = request.context === undefined ? await new Build({ buildx }).gitContext() : undefined;
     const token = gitContext === undefined ? undefined : request.githubToken;
-    const attestations = provenanceOf(request.provenance, env);
+    const attestations = provenanceOf(request.provenance, env, request.format);
     const scoped = (entry: string) => withCacheScope(entry, request.component, request.platform);
     const args = buildArguments({
       ...request,
@@ -83,8 +86,22 @@ function splitLines(text: string): string[] {
   return Util.getList(text, { ignoreComma: true });
 }
 
-/** docker/build-push-action's rule: full provenance where everybody may read the source, little of it elsewhere. */
-export function provenanceOf(input: string | undefined, env: NodeJS.ProcessEnv): string[] {
+/**
+ * docker/build-push-action's rule: full provenance where everybody may read the source, little of it elsewhere. BuildKit
+ * attests nothing about images with Docker's media types.
+ * @throws ManifoldError `invalid-input` when both are asked for
+ */
+export function provenanceOf(
+  input: string | undefined,
+  env: NodeJS.ProcessEnv,
+  format: BuildRequest['format'] = 'oci',
+): string[] {
+  if (format === 'docker') {
+    if (input === undefined || /^false$/i.test(input)) return [provenance('false')];
+    throw new ManifoldError('invalid-input', 'With "oci-mediatypes: false" there can be no provenance.', {
+      hint: 'Leave "provenance" out, or say false.',
+    });
+  }
   if (input !== undefined) return [provenance(input)];
   if (Util.parseBool(env.BUILDX_NO_DEFAULT_ATTESTATIONS)) return [];
   const isPrivate = github.payload.repository?.private === true;
@@ -94,7 +111,12 @@ export function provenanceOf(input: string | undefined, env: NodeJS.ProcessEnv):
 /** The value of `--attest`, with the run as the builder's name where none is given. */
 function provenance(input: string): string {
   if (/^false$/i.test(input)) return 'type=provenance,disabled=true';
-  return `type=provenance,${Build.resolveProvenanceAttrs(/^true$/i.test(input) ? '' : input)}`;
+  if (/^true$/i.test(input)) return `type=provenance,${Build.resolveProvenanceAttrs('')}`;
+  if (/^(?:min|max)$/.test(input)) return provenance(`mode=${input}`);
+  if (input.includes('=')) return `type=provenance,${Build.resolveProvenanceAttrs(input)}`;
+  throw new ManifoldError('invalid-input', `The input "provenance" is "${oneLine(input)}".`, {
+    hint: 'It can be true, false, or attributes as in mode=max.',
+  });
 }
 
 function buildEnvironment(env: NodeJS.ProcessEnv, token: string | undefined): Record<string, string> {
@@ -102,7 +124,8 @@ function buildEnvironment(env: NodeJS.ProcessEnv, token: string | undefined): Re
   return { ...Object.fromEntries(defined), ...(token === undefined ? {} : { [GIT_TOKEN]: token }) };
 }
 
-function buildFailed(exitCode: number, stderr: string): ManifoldError {
+/** What buildx's own words come to. */
+export function buildFailed(exitCode: number, stderr: string): ManifoldError {
   const reason = oneLine(Buildx.getErrorMessage(stderr), 1000);
   const [, code, hint] = KNOWN_FAILURES.find(([pattern]) => pattern.test(reason)) ?? UNKNOWN_FAILURE;
   return new ManifoldError(code, `buildx ended with exit code ${exitCode}: ${reason}`, { hint });
@@ -112,6 +135,16 @@ type Failure = readonly [pattern: RegExp, code: ErrorCode, hint: string];
 
 /** What registries say through buildx when they do not take a push. */
 const KNOWN_FAILURES: readonly Failure[] = [
+  [
+    /server gave HTTP response to HTTPS client/i,
+    'service-unreachable',
+    'If the registry speaks plain HTTP, name its host in "insecure-registries". Where other images of the build are in registries with TLS, the configuration of the builder must say it: "http = true".',
+  ],
+  [
+    /Client sent an HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port/i,
+    'service-unreachable',
+    'The registry speaks TLS: take its host out of "insecure-registries", and "http = true" out of the configuration of the builder.',
+  ],
   [
     /401 Unauthorized|unauthorized|insufficient_scope|authorization failed/i,
     'registry-unauthorized',

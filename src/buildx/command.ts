@@ -6,6 +6,10 @@ export interface BuildOptions {
   readonly platform: Platform;
   readonly images: readonly Repository[];
   readonly context: string;
+  /** Media types of what is pushed. */
+  readonly format: 'oci' | 'docker';
+  /** Hosts, with their port, that speak plain HTTP. */
+  readonly insecureRegistries: ReadonlySet<string>;
   readonly builder: string | undefined;
   readonly file: string | undefined;
   readonly target: string | undefined;
@@ -40,7 +44,7 @@ export function buildArguments(options: BuildOptions): string[] {
     '--metadata-file',
     options.metadataFile,
     '--output',
-    pushByDigest(options.images),
+    pushByDigest(options),
     '--platform',
     formatPlatform(options.platform),
     ...Object.entries(options.secretVariables).flatMap(([id, variable]) => [
@@ -56,7 +60,13 @@ export function buildArguments(options: BuildOptions): string[] {
  * The exporter that pushes to every name by digest and tags nothing (docs.docker.com, "Image and registry exporters").
  * The value is CSV, so that several names stand in quotes.
  */
-function pushByDigest(images: readonly Repository[]): string {
+function pushByDigest({ images, format, insecureRegistries }: BuildOptions): string {
   const names = images.map(formatRepository).join(',');
-  return `type=image,"name=${names}",push-by-digest=true,name-canonical=true,push=true,oci-mediatypes=true`;
+  // The exporter has one switch for all names: where they differ, BuildKit's own configuration has to tell.
+  const isInsecure = images.every(({ registry }) => insecureRegistries.has(registry));
+  return [
+    `type=image,"name=${names}",push-by-digest=true,name-canonical=true,push=true`,
+    `oci-mediatypes=${format === 'oci'}`,
+    ...(isInsecure ? ['registry.insecure=true'] : []),
+  ].join(',');
 }

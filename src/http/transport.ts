@@ -32,6 +32,9 @@ export interface TransportOptions {
   readonly onSecret?: (secret: string) => void;
 }
 
+/** What a `BodySource` throws that gives its bytes only once: the try before was the last, and what it came to counts. */
+export class GivenOnce extends Error {}
+
 const MAX_BYTES = 4 * 1024 * 1024;
 /** Of the page that comes with a failure, messages show the beginning. Bytes. */
 const MAX_FAILURE_BYTES = 64 * 1024;
@@ -103,14 +106,21 @@ export class Transport {
 
   async #persist<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<A> {
     const start = performance.now();
-    for (let tries = 1; ; tries++) {
+    let [tries, elapsed] = [0, 0];
+    let last: Tried<A> = {};
+    for (;;) {
       const tried = await this.#try(request, taking);
-      const { answer, fault } = tried;
-      const elapsed = performance.now() - start;
-      const policy = policyFor(request, tried, this.retry);
-      const delay = isFinal(request, tried)
-        ? undefined
-        : nextDelay(policy, tries, elapsed, answer?.headers['retry-after']);
+      if (tried !== undefined) {
+        last = tried;
+        elapsed = performance.now() - start;
+        tries++;
+      }
+      const { answer, fault } = last;
+      const policy = policyFor(request, last, this.retry);
+      const delay =
+        tried === undefined || isFinal(request, tried)
+          ? undefined
+          : nextDelay(policy, tries, elapsed, answer?.headers['retry-after']);
       if (delay === undefined) {
         if (answer !== undefined) return answer;
         throw unreachable(describe(request), request.url.host, fault, tries, elapsed);
@@ -121,13 +131,17 @@ export class Transport {
     }
   }
 
-  /** One try. What it throws would come again, or nobody wants to see. */
-  async #try<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<Tried<A>> {
+  /**
+   * One try; undefined when there was none, as the body is not given again. What it throws would come again, or nobody
+   * wants to see.
+   */
+  async #try<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<Tried<A> | undefined> {
     try {
       return { answer: await this.#follow(request, taking) };
     } catch (fault) {
       const isOfSource = fault instanceof SourceFailure;
       const error = isOfSource ? fault.cause : fault;
+      if (error instanceof GivenOnce) return undefined;
       if (error instanceof ManifoldError || this.#closed.signal.aborted) throw error;
       if (isOfSource && !mayPass(error)) throw error;
       return { fault: isOfSource ? faultAt('the source of the body', error) : error };
@@ -139,7 +153,7 @@ export class Transport {
     for (let hops = 0; ; hops++) {
       const { begun, lease } = await this.#sender.send(current, taking.isStreamed);
       const { location } = begun.headers;
-      const next = location === undefined ? undefined : nextOf(current, begun.status, location);
+      const next = location === undefined ? undefined : nextAfter(begun, current, location);
       if (next === undefined) {
         const answer = await taking.take(begun);
         lease.learn(outcomeOf(answer));
@@ -170,6 +184,16 @@ function nextOf(request: HttpRequest, status: number, location: string): HttpReq
   const url = followUrl(location, request.url);
   if (request.staysAtOrigin === true && url.origin !== request.url.origin) return undefined;
   return redirected(request, url);
+}
+
+/** The same, but what leads nowhere is not left open behind the error: it holds a connection and its place. */
+function nextAfter(begun: HttpStream, request: HttpRequest, location: string): HttpRequest | undefined {
+  try {
+    return nextOf(request, begun.status, location);
+  } catch (error) {
+    begun.body.destroy();
+    throw error;
+  }
 }
 
 /** Credentials belong to the origin that asked for them: they do not travel to another one (RFC 9110, 15.4). */

@@ -22,6 +22,7 @@ export interface BuildInputs extends CommonInputs {
   readonly cacheFrom: string;
   readonly cacheTo: string;
   readonly provenance: string | undefined;
+  readonly format: 'oci' | 'docker';
   /** How many jobs the matrix has; undefined where the runner does not tell. */
   readonly matrixSize: number | undefined;
   readonly matrixIndex: number | undefined;
@@ -57,6 +58,7 @@ export function readBuildInputs(input: InputReader): BuildInputs {
     cacheFrom: input.optional('cache-from') ?? '',
     cacheTo: input.optional('cache-to') ?? '',
     provenance: input.optional('provenance'),
+    format: (input.flag('oci-mediatypes') ?? true) ? 'oci' : 'docker',
     // A job without a matrix counts as one of one, which says nothing of the jobs beside it.
     matrixSize: hasMatrix(input) ? input.wholeNumber('matrix-size', 1, 100_000) : undefined,
     matrixIndex: hasMatrix(input) ? input.wholeNumber('matrix-index', 0, 100_000) : undefined,

@@ -1,4 +1,5 @@
-import { ManifoldError } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
+import { parseRepository } from '../oci/reference.ts';
 import type { InputReader } from './reader.ts';
 
 /** What every mode that talks to registries takes. */
@@ -22,13 +23,23 @@ export function readCommonInputs(input: InputReader): CommonInputs {
   };
 }
 
+/** A host as the names of images have it: by another spelling, such as a pattern, none would ever be meant. */
 function parseHost(text: string): string {
-  const url = URL.parse(`http://${text}`);
-  if (url !== null && url.pathname === '/' && url.username === '' && !/[/@?#]/.test(text))
-    return text.toLowerCase();
-  throw new ManifoldError('invalid-input', `"${text}" in "insecure-registries" is no host.`, {
-    hint: 'Name hosts, with their port where they have one: registry.internal:5000.',
+  const host = text.toLowerCase();
+  if (isRegistry(host)) return host;
+  const inside = /^(?:https?:\/\/)?([^/]+)/.exec(host)?.[1] ?? '';
+  const right = isRegistry(inside) ? `Write ${inside}.` : 'As in registry.internal:5000.';
+  throw new ManifoldError('invalid-input', `"${oneLine(text)}" in "insecure-registries" is no host.`, {
+    hint: `Name each host as images name it, with its port where it has one, and nothing else. ${right}`,
   });
+}
+
+function isRegistry(host: string): boolean {
+  try {
+    return parseRepository(`${host}/app`).registry === host;
+  } catch {
+    return false; // the caller names the input
+  }
 }
 
 /** An input that would be ignored is a misunderstanding: it is better said than shipped. */

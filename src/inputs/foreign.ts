@@ -19,7 +19,6 @@ export const MERGE_ONLY = [
   'metadata',
   'push-by-digest-only',
   'annotations',
-  'oci-mediatypes',
   'single-platform',
   'platform-tag-suffix',
   'keep-tags',

@@ -10,7 +10,7 @@ import type { InputReader } from './reader.ts';
 export function readImageTemplates(input: InputReader): string[] | undefined {
   const entries = input.lines('images', splitImageLine).flat();
   if (entries.length === 0) return undefined;
-  const enabled = entries.filter(entry => parseImageEntry(fill(entry, 'component')) !== undefined);
+  const enabled = entries.filter(entry => parseFilled(fill(entry, 'component')) !== undefined);
   if (enabled.length > 0) return enabled;
   throw new ManifoldError('invalid-input', `All of "images" is disabled: ${oneLine(entries.join('; '))}.`, {
     hint: 'Skip this job when there is nowhere to publish to.',
@@ -19,6 +19,21 @@ export function readImageTemplates(input: InputReader): string[] | undefined {
 
 function fill(template: string, component: string): string {
   return template.replace(/\{\{\s*component\s*\}\}/g, component);
+}
+
+/** Who says that an image is not enabled may have anything for its name: only a name that counts is looked at. */
+function parseFilled(entry: string): Repository | undefined {
+  try {
+    return parseImageEntry(entry);
+  } catch (error) {
+    const placeholder = /\{\{[^{}]*\}\}/.exec(entry)?.[0];
+    if (placeholder === undefined) throw error;
+    throw new ManifoldError(
+      'invalid-reference',
+      `"images" holds ${oneLine(placeholder)}, which stands for nothing here.`,
+      { hint: 'Only {{component}} is known, in the images of a merge.', cause: error },
+    );
+  }
 }
 
 /**
@@ -31,7 +46,7 @@ export function readImages(input: InputReader): Repository[] {
 
 /** The repositories that the templates name for a component, each once. */
 export function imagesOf(templates: readonly string[], component: string): Repository[] {
-  const repositories = templates.map(template => parseImageEntry(fill(template, component)));
+  const repositories = templates.map(template => parseFilled(fill(template, component)));
   const named = repositories.filter(repository => repository !== undefined);
   return [...new Map(named.map(repository => [formatRepository(repository), repository])).values()];
 }

@@ -46,6 +46,7 @@ export function readMergeInputs(input: InputReader): MergeInputs {
     platform: 'The merge takes what it must find as "platforms".',
     labels: 'Labels belong to the images, which are built already. For the index there are "annotations".',
   });
+  refuseContradictions(input);
   const platforms = input.list('platforms', parsePlatform);
   const metadata = input.optional('metadata');
   return {
@@ -69,6 +70,24 @@ export function readMergeInputs(input: InputReader): MergeInputs {
     ...readSigstore(input),
     run: readOtherRun(input),
   };
+}
+
+/** What would silently win over the other is refused. */
+function refuseContradictions(input: InputReader): void {
+  const isPlain = input.optional('single-platform') === 'manifest';
+  const pairs: readonly [boolean, string][] = [
+    [
+      isPlain && input.flag('oci-mediatypes') === false,
+      '"single-platform: manifest" makes no list, and "oci-mediatypes: false" is about one.',
+    ],
+    [
+      input.flag('push-by-digest-only') === true && input.optional('platform-tag-suffix') !== undefined,
+      '"push-by-digest-only" wants no tags, and "platform-tag-suffix" is about some.',
+    ],
+  ];
+  const found = pairs.find(([isGiven]) => isGiven);
+  if (found !== undefined)
+    throw new ManifoldError('invalid-input', found[1], { hint: 'Leave one of them out.' });
 }
 
 function readSigstore(input: InputReader): Pick<MergeInputs, 'trustedRoot' | 'signingConfig'> {
@@ -95,6 +114,12 @@ function readOtherRun(input: InputReader): MergeInputs['run'] {
   if (repository !== undefined && !/^[\w.-]+\/[\w.-]+$/.test(repository)) {
     throw new ManifoldError('invalid-input', `The input "repository" is "${oneLine(repository)}".`, {
       hint: 'It is an owner and a name: acme/app.',
+    });
+  }
+  if (id !== undefined && input.optional('records') !== undefined) {
+    // A folder does not tell whether a stranger's pull request has filled it; the API of the run does.
+    throw new ManifoldError('invalid-input', '"run-id" and "records" are both given.', {
+      hint: 'The records of another run are read from its artifacts: leave "records" out. A folder holds those of this run.',
     });
   }
   if (id !== undefined) return { id: String(id), repository };

@@ -20,6 +20,7 @@ const schema = v.object({
 });
 
 const WHAT = 'The input "metadata"';
+const REMEDY = 'Write metadata: ${{ steps.meta.outputs.json }}, with the id of its step in place of "meta".';
 const VERSION = 'org.opencontainers.image.version';
 
 /**
@@ -29,7 +30,10 @@ const VERSION = 'org.opencontainers.image.version';
  */
 export function parseMetadata(text: string): Metadata {
   refuseOtherOutput(text.trim());
-  const document = parseDocument(schema, new TextEncoder().encode(text), WHAT, { code: 'invalid-input' });
+  const document = parseDocument(schema, new TextEncoder().encode(text), WHAT, {
+    code: 'invalid-input',
+    hint: REMEDY,
+  });
   const labels = new Map(Object.entries(document.labels).filter(([, value]) => value !== ''));
   const version = labels.get(VERSION);
   return {
@@ -49,7 +53,7 @@ function refuseOtherOutput(text: string): void {
   throw new ManifoldError(
     'invalid-input',
     `${WHAT} is ${found} and not the output "json" of docker/metadata-action.`,
-    { hint: 'Write metadata: ${{ steps.meta.outputs.json }}, with the id of its step in place of "meta".' },
+    { hint: REMEDY },
   );
 }
 
@@ -65,7 +69,7 @@ function inField<T>(field: string, parse: () => T): T {
     return parse();
   } catch (error) {
     throw new ManifoldError('invalid-input', `${WHAT}, field "${field}": ${messageOf(error)}`, {
-      ...(error instanceof ManifoldError && error.hint !== undefined ? { hint: error.hint } : {}),
+      hint: error instanceof ManifoldError && error.hint !== undefined ? `${error.hint} ${REMEDY}` : REMEDY,
       cause: error,
     });
   }

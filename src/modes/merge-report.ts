@@ -1,7 +1,7 @@
 import { formatPlatform } from '../oci/platform.ts';
+import type { NamedTag, TagReport } from '../publish/move-tags.ts';
 import type { Publication } from '../publish/publication.ts';
 import type { SigningReport } from '../publish/sign.ts';
-import type { NamedTag, TagReport } from '../publish/tags.ts';
 import { mergeSummary, verifyCommand } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 
@@ -18,12 +18,12 @@ export interface MergeResult {
 export async function report(runner: Runner, result: MergeResult): Promise<void> {
   const { publications, tags } = result;
   const set = tags.set.map(({ name }) => name);
-  if (set.length > 0) runner.info(`Tagged ${set.join(', ')}.`);
+  for (const tag of tags.set) runner.info(`Tagged ${tag.name} (${cameFrom(tag)}).`);
   for (const { name, reason } of tags.kept) runner.warning(`${name} stays where it was: ${reason}.`);
   const digests = publications.map(({ image }) => image.content.digest);
   if (digests.length === 1) runner.output('digest', digests[0] as string);
   runner.output('tags', set.join('\n'));
-  runner.output('kept-tags', tags.kept.map(({ name }) => name).join('\n'));
+  runner.output('unmoved-tags', tags.kept.map(({ name }) => name).join('\n'));
   runner.output('json', JSON.stringify({ components: componentsOf(result) }));
   for (const publication of publications) {
     const command = checkOf(publication, result);
@@ -34,6 +34,12 @@ export async function report(runner: Runner, result: MergeResult): Promise<void>
 
 function namesOf({ targets }: Publication): string[] {
   return targets.map(({ client }) => client.name);
+}
+
+/** What a tag pointed at before, in words. */
+function cameFrom({ was, content }: TagReport['set'][number]): string {
+  if (was === undefined) return 'new';
+  return was === content.digest ? 'as before' : `was ${was}`;
 }
 
 /** The tags of one component among those of all. */
@@ -76,11 +82,13 @@ function componentsOf(result: MergeResult): Record<string, object> {
         digest: child.image.digest,
         attestations: child.attestations.map(attestation => attestation.digest),
       }));
+      const { tags, kept } = tagsOf(publication, result);
       const told = {
         digest,
         mediaType,
         images: namesOf(publication),
-        ...tagsOf(publication, result),
+        tags,
+        unmoved: kept,
         platforms,
         missing: image.missing.map(formatPlatform),
         signed: signing === undefined ? null : { ...signing.identity, ...signing.subjects[position] },

@@ -3,28 +3,19 @@ import { DEFAULT_RETRY, type RetryPolicy } from '../http/retry.ts';
 import { Transport } from '../http/transport.ts';
 import { imagesOf } from '../inputs/image-templates.ts';
 import type { MergeInputs } from '../inputs.ts';
-import type { Digest } from '../oci/digest.ts';
 import { descriptorOf } from '../oci/manifest.ts';
 import { type AssembleOptions, assemble } from '../publish/assemble.ts';
 import type { Connect } from '../publish/children.ts';
+import { moveTags, type TagReport } from '../publish/move-tags.ts';
 import { childrenOf, type Publication } from '../publish/publication.ts';
-import { pushByDigest } from '../publish/push.ts';
+import { bringChildren, keepChildren, pushIndex } from '../publish/push.ts';
 import type { SigningReport } from '../publish/sign.ts';
-import {
-  isShown,
-  listTags,
-  lookAhead,
-  moveTags,
-  readTags,
-  refuseImmutable,
-  type TagLook,
-  type TagReport,
-} from '../publish/tags.ts';
+import { listTags, readTags, refuseImmutable } from '../publish/tags.ts';
 import { closeSet } from '../records/closed-set.ts';
 import { collectRecords, type RunRecords } from '../records/collect.ts';
 import { openStore } from '../records/open-store.ts';
 import type { Origin } from '../records/origin.ts';
-import { Registries, type RepositoryClient } from '../registry/client.ts';
+import { Registries } from '../registry/client.ts';
 import { indexTree } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
@@ -37,6 +28,7 @@ import { report } from './merge-report.ts';
 /** Makes one image of all builds of each component: collects, checks, pushes by digest, signs, and only then tags. */
 export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
   const run = readRun(env);
+  if (inputs.githubToken !== undefined) runner.mask(inputs.githubToken);
   if (inputs.sign === 'keyless') requireIdTokenPermission(env);
   const retry = { ...DEFAULT_RETRY, budget: inputs.retryBudget };
   const said = { onRetry: runner.info, onSecret: runner.mask };
@@ -75,17 +67,11 @@ async function publish(context: Context): Promise<void> {
     );
     return report(runner, { publications: [], tags: { set: [], kept: [] }, signing: undefined });
   }
-  let look: Promise<TagLook> | undefined;
-  const onTargets: AssembleOptions['onTargets'] = targets => {
-    look = lookAhead(targets);
-    // What is wrong with the builds is told before what is wrong with the tags.
-    look.catch(() => {});
-  };
-  const publications = await assemble(closed, { ...assembleOptions(context, records), onTargets });
+  const publications = await assemble(closed, assembleOptions(context, records));
   for (const { component, image } of publications) {
     runner.info(`${component}: ${indexTree(image.content, image.children)}`);
   }
-  const { signing, tags } = await pushSignAndTag(context, publications, sigstore, await look);
+  const { signing, tags } = await pushSignAndTag(context, publications, sigstore);
   await report(runner, { publications, tags, signing, trustedRoot: inputs.trustedRoot });
 }
 
@@ -94,7 +80,6 @@ async function pushSignAndTag(
   context: Context,
   publications: readonly Publication[],
   sigstore: Sigstore | undefined,
-  look: TagLook | undefined,
 ): Promise<{ signing: SigningReport | undefined; tags: TagReport }> {
   const { inputs, runner, retry } = context;
   const options = {
@@ -104,27 +89,35 @@ async function pushSignAndTag(
     retry,
   };
   const tags = listTags(publications, options);
-  const before = await readTags(tags, look);
+  const isSigned = sigstore !== undefined;
+  // What must not move ends the merge before anything is pushed; and where a tag shows the image, it is there.
+  const before = isSigned || options.immutable.length > 0 ? await readTags(tags) : new Map();
   refuseImmutable(tags, before, options);
 
-  const pushing = {
-    connect: context.connect,
-    keepTags: inputs.keepTags,
-    isThere: (client: RepositoryClient, digest: Digest) => isShown(before, client, digest),
-    onProgress: runner.info,
-  };
-  await Promise.all(
-    publications.flatMap(publication =>
-      publication.targets.map(target => pushByDigest(publication, target, pushing)),
-    ),
+  const bringing = { connect: context.connect, onProgress: runner.info };
+  const everywhere = publications.flatMap(publication =>
+    publication.targets.map(target => ({ publication, target })),
   );
-  const names = publications.flatMap(({ targets }) => targets.map(({ client }) => client.name));
+  await Promise.all(
+    everywhere.map(({ publication, target }) => bringChildren(publication, target, bringing)),
+  );
+  // Where nothing comes between the index and its tags, they are looked at while it is pushed.
+  const [look] = await Promise.all([
+    isSigned ? undefined : readTags(tags),
+    ...everywhere.map(({ publication, target }) => pushIndex(publication, target, before)),
+  ]);
+  const names = everywhere.map(({ target }) => target.client.name);
   runner.info(`Pushed by digest to ${[...new Set(names)].join(', ')}.`);
 
-  if (sigstore === undefined) return { signing: undefined, tags: await moveTags(tags, before, options) };
-  const signing = await sign(sigstore, publications, context);
-  // Signing takes its time: another run may have moved a tag meanwhile.
-  const now = await readTags(tags);
+  const signing = isSigned ? await sign(sigstore, publications, context) : undefined;
+  const { keepTags } = inputs;
+  if (keepTags !== undefined) {
+    await Promise.all(
+      everywhere.map(({ publication, target }) => keepChildren(publication, target, keepTags)),
+    );
+  }
+  // Whatever came before took its time: another run may have moved a tag meanwhile.
+  const now = look !== undefined && keepTags === undefined ? look : await readTags(tags);
   refuseImmutable(tags, now, options);
   return { signing, tags: await moveTags(tags, now, options) };
 }
@@ -152,11 +145,11 @@ function assembleOptions(context: Context, { plan }: RunRecords): AssembleOption
 
 async function readRecords({ inputs, run, runner, env, transport, retry }: Context): Promise<RunRecords> {
   const { githubToken: token } = inputs;
-  const origin = originOf(inputs, run);
-  const other = inputs.run === undefined ? undefined : { token: requireToken(token), ...origin };
+  const other = otherRun(inputs, run);
+  const origin = other ?? run;
   const store = await openStore({
     folder: inputs.records,
-    run: other,
+    run: other === undefined ? undefined : { ...other, token: requireToken(token) },
     token,
     env,
     retry,
@@ -164,22 +157,21 @@ async function readRecords({ inputs, run, runner, env, transport, retry }: Conte
     onRetry: runner.info,
     onSecret: runner.mask,
   });
-  const records = await runner.group('Records of this run', () => collectRecords(store, origin));
-  for (const { component, platform, digest, source } of records.builds) {
-    runner.info(`Record of ${component} for ${platform}, attempt ${source.runAttempt}: ${digest}`);
-  }
-  return records;
+  return runner.group(`Records of the run ${origin.runId}`, async () => {
+    const records = await collectRecords(store, origin);
+    for (const { component, platform, digest, source } of records.builds) {
+      runner.info(`Record of ${component} for ${platform}, attempt ${source.runAttempt}: ${digest}`);
+    }
+    return records;
+  });
 }
 
-/** Where the records must come from: this run, or another one, whose commit only its records tell. */
-function originOf({ run: other }: MergeInputs, { repository, commit, runId, runAttempt }: Run): Origin {
-  if (other === undefined) return { repository, commit, runId, runAttempt };
-  return {
-    repository: other.repository ?? repository,
-    commit: undefined,
-    runId: other.id,
-    runAttempt: undefined,
-  };
+/** Another run, whose commit and attempts only its records tell; undefined when it is this one after all. */
+function otherRun({ run: other }: MergeInputs, run: Run): Origin | undefined {
+  if (other === undefined) return undefined;
+  const repository = other.repository ?? run.repository;
+  const isThis = other.id === run.runId && repository.toLowerCase() === run.repository.toLowerCase();
+  return isThis ? undefined : { repository, commit: undefined, runId: other.id, runAttempt: undefined };
 }
 
 function requireToken(token: string | undefined): string {

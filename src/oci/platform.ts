@@ -44,6 +44,17 @@ const ARCHITECTURES: Record<string, readonly [architecture: string, variant?: st
   wasm: ['wasm'],
 };
 
+/** What Go compiles for or has compiled for: its GOOS and GOARCH (golang/go, src/internal/syslist). */
+export const GO_SYSTEMS: readonly string[] = [
+  ...['aix', 'android', 'darwin', 'dragonfly', 'freebsd', 'hurd', 'illumos', 'ios', 'js', 'linux', 'nacl'],
+  ...['netbsd', 'openbsd', 'plan9', 'solaris', 'wasip1', 'windows', 'zos'],
+];
+export const GO_ARCHITECTURES: readonly string[] = [
+  ...['386', 'amd64', 'amd64p32', 'arm', 'armbe', 'arm64', 'arm64be', 'loong64', 'mips', 'mipsle', 'mips64'],
+  ...['mips64le', 'mips64p32', 'mips64p32le', 'ppc', 'ppc64', 'ppc64le', 'riscv', 'riscv64', 's390', 's390x'],
+  ...['sparc', 'sparc64', 'wasm'],
+];
+
 const OPERATING_SYSTEMS: Record<string, string> = { macos: 'darwin' };
 const PART = /^[a-z0-9_]+$/;
 
@@ -57,7 +68,8 @@ export function isPlatformWord(text: string): boolean {
 
 /**
  * Reads a platform as people write it: `linux/arm64`, `linux/arm/v7`, `aarch64`, `linux/x86_64`. An architecture alone
- * means Linux. Nothing is filled in from the machine that runs this.
+ * means Linux. Nothing is filled in from the machine that runs this. On a system that Go knows the architecture is one
+ * that Go knows: what else stands there is a slip of the pen.
  * @throws ManifoldError `invalid-platform`
  */
 export function parsePlatform(text: string): Platform {
@@ -68,24 +80,54 @@ export function parsePlatform(text: string): Platform {
   if (parts.includes('')) throw invalid(text, 'a part of it is empty');
   if (second === undefined) {
     if (!Object.hasOwn(ARCHITECTURES, first)) {
-      throw invalid(text, `"${oneLine(first)}" is no known architecture`);
+      throw invalid(text, unknownArchitecture(first));
     }
     return normalisePlatform({ os: 'linux', architecture: first });
   }
   if (first === 'unknown' || second === 'unknown')
     throw invalid(text, 'only attestations are for no platform');
   if (Object.hasOwn(ARCHITECTURES, first) && !Object.hasOwn(ARCHITECTURES, second)) {
-    throw invalid(text, 'the operating system comes first');
+    const isVariant = third === undefined && /^v?[0-9]/.test(second);
+    const hint = isVariant ? `Write linux/${first}/${oneLine(second)}.` : undefined;
+    throw invalid(text, 'the operating system comes first', hint);
   }
   const platform = normalisePlatform({ os: first, architecture: second, variant: third });
   const illegal = Object.values<string>({ ...platform }).find(part => !PART.test(part));
   if (illegal !== undefined) throw invalid(text, `"${oneLine(illegal)}" is not a part of a platform`);
+  if (GO_SYSTEMS.includes(platform.os) && !GO_ARCHITECTURES.includes(platform.architecture))
+    throw invalid(text, unknownArchitecture(second));
   return platform;
 }
 
-function invalid(text: string, reason: string): ManifoldError {
+function unknownArchitecture(name: string): string {
+  const known = [...new Set([...Object.keys(ARCHITECTURES), ...GO_ARCHITECTURES])];
+  const distances = known.map(candidate => distance(name.slice(0, 20), candidate));
+  const least = Math.min(...distances);
+  const meant = least <= 2 && least < name.length - 1 ? known[distances.indexOf(least)] : undefined;
+  return `"${oneLine(name)}" is no known architecture${meant === undefined ? '' : ` (did you mean ${meant}?)`}`;
+}
+
+/** How many letters must be put in, left out, replaced, or swapped with their neighbour to make one word of another. */
+function distance(from: string, to: string): number {
+  const rows = Array.from({ length: from.length + 1 }, (_, i) => [i]);
+  const at = (i: number, j: number): number => rows[i]?.[j] ?? Number.POSITIVE_INFINITY;
+  rows[0] = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= from.length; i++) {
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = at(i - 1, j - 1) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      const isSwap = from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      const swapped = isSwap ? at(i - 2, j - 2) + 1 : Number.POSITIVE_INFINITY;
+      rows[i]?.push(Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, replaced, swapped));
+    }
+  }
+  return at(from.length, to.length);
+}
+
+function invalid(text: string, reason: string, hint?: string): ManifoldError {
   return new ManifoldError('invalid-platform', `"${oneLine(text)}" is no platform: ${reason}.`, {
-    hint: 'A platform is os/architecture or os/architecture/variant, for example linux/amd64, linux/arm64, linux/arm/v7.',
+    hint:
+      hint ??
+      'A platform is os/architecture or os/architecture/variant, for example linux/amd64, linux/arm64, linux/arm/v7.',
   });
 }
 

@@ -17,7 +17,8 @@ export interface Reference {
 }
 
 // OCI distribution-spec, "Pulling manifests": <name> and <reference> as tag.
-const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
+/** One part of a repository's path, as the source of a regular expression. */
+export const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const PATH = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const HOST =
@@ -117,6 +118,8 @@ export function parseTag(text: string): string {
 }
 
 function splitName(name: string, whole: string): Repository {
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(name)?.[0];
+  if (scheme !== undefined) throw invalid(whole, 'it is an address', `Leave out ${oneLine(scheme)}.`);
   const slash = name.indexOf('/');
   const first = slash < 0 ? '' : name.slice(0, slash);
   // The first part is a host if it cannot be the first part of a path on Docker Hub (as every client decides).

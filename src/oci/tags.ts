@@ -25,6 +25,7 @@ export function parseTagEntry(text: string): TagEntry {
       'it holds a digest, and a digest cannot be moved',
       'Leave out what begins with "@".',
     );
+  refuseForeignForm(entry);
   if (!/[/:]/.test(entry)) return { tag: ownTag(parseTag(entry)) };
   const { repository, tag } = parseReference(entry);
   if (tag === undefined) {
@@ -35,6 +36,26 @@ export function parseTagEntry(text: string): TagEntry {
     );
   }
   return { tag: ownTag(tag), repository };
+}
+
+/** What other tools and contexts have where a tag stands here. */
+function refuseForeignForm(entry: string): void {
+  const placeholder = /\{\{[^{}]*\}\}/.exec(entry)?.[0];
+  if (placeholder !== undefined) {
+    throw invalid(
+      entry,
+      `tags know no placeholders, as ${oneLine(placeholder)} is one`,
+      'Let docker/metadata-action make the tags, and give its output "json" as the input "metadata".',
+    );
+  }
+  const name = /(?:^|:)refs\/(?:heads|tags)\/(.+)$/.exec(entry)?.[1];
+  if (name !== undefined) {
+    throw invalid(
+      entry,
+      'it holds the full name of a Git reference',
+      `The short one, "${oneLine(name)}", is in github.ref_name: write that in place of github.ref.`,
+    );
+  }
 }
 
 /** Whoever moves one of these takes the signatures from an image in a registry that lists no referrers. */

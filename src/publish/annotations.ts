@@ -23,6 +23,10 @@ export interface AnnotationSources {
 }
 
 const CREATED = 'org.opencontainers.image.created';
+const REVISION = 'org.opencontainers.image.revision';
+const SOURCE = 'org.opencontainers.image.source';
+/** What the builds know better than a tool that runs in the merge job, whose commit may even be another. */
+const OURS: readonly string[] = [CREATED, REVISION, SOURCE];
 
 /**
  * All annotations of an index: the same for every re-run of the same records, so that nothing here comes from the clock
@@ -31,7 +35,7 @@ const CREATED = 'org.opencontainers.image.created';
  */
 export function annotateIndex(sources: AnnotationSources): PlacedAnnotations {
   const { metadata, given, platforms, missing } = sources;
-  const foreign = metadata.filter(({ key }) => key !== CREATED);
+  const foreign = metadata.filter(({ key }) => !OURS.includes(key));
   const all = [...platforms, ...missing];
   // Two placings: what the user wrote wins, at whatever level the tool's stands.
   const [tool, own] = [placeAnnotations(foreign, all), placeAnnotations(given, all)];
@@ -53,8 +57,8 @@ function defaultsOf({
   if (first === undefined) return {};
   return {
     [CREATED]: created ?? records.map(({ started }) => started).reduce((a, b) => (a < b ? a : b)),
-    'org.opencontainers.image.revision': first.source.commit,
-    'org.opencontainers.image.source': `${server}/${first.source.repository}`,
+    [REVISION]: first.source.commit,
+    [SOURCE]: `${server}/${first.source.repository}`,
     ...(version === undefined ? {} : { 'org.opencontainers.image.version': version }),
     ...(missing.length === 0 ? {} : { [MISSING]: missing.map(formatPlatform).join(',') }),
   };

@@ -5,7 +5,7 @@ import { refuseProblems } from '../records/problems.ts';
 import { annotateIndex } from './annotations.ts';
 import { type Child, type Connect, readChildren } from './children.ts';
 import { createIndexImage, type IndexImage } from './index-image.ts';
-import type { Publication, Target } from './publication.ts';
+import type { Publication } from './publication.ts';
 import { chooseDestinations, type Destination, type Destinations } from './targets.ts';
 
 export interface AssembleOptions {
@@ -23,8 +23,6 @@ export interface AssembleOptions {
   readonly annotations: readonly Annotation[];
   readonly format: 'oci' | 'docker';
   readonly singlePlatform: 'index' | 'manifest';
-  /** Told where the images go before they are read, so that what concerns the targets alone can begin. */
-  readonly onTargets?: (targets: readonly Target[]) => void;
   /** Told what was done otherwise than it was written, a sentence each. */
   readonly onNotice: (notice: string) => void;
 }
@@ -36,14 +34,11 @@ export interface AssembleOptions {
  * `mixed-media-types`, `invalid-input`, `registry-…`
  */
 export async function assemble(closed: ClosedSet, options: AssembleOptions): Promise<Publication[]> {
-  const chosen = [...chooseDestinations(closed.components, options.destinations)].map(
-    ([set, destinations]) => ({
-      set,
-      destinations,
-      targets: destinations.map(({ repository, tags }) => ({ client: options.connect(repository), tags })),
-    }),
-  );
-  options.onTargets?.(chosen.flatMap(({ targets }) => targets));
+  const chosen = [...decideDestinations(closed, options)].map(([set, destinations]) => ({
+    set,
+    destinations,
+    targets: destinations.map(({ repository, tags }) => ({ client: options.connect(repository), tags })),
+  }));
   const read = await Promise.all(
     chosen.map(async ({ set, destinations, targets }) => {
       const repositories = destinations.map(({ repository }) => repository);
@@ -58,6 +53,19 @@ export async function assemble(closed: ClosedSet, options: AssembleOptions): Pro
     built: children,
     targets,
   }));
+}
+
+/** A set that is not complete is told before what is wrong with its tags, which may follow from that. */
+function decideDestinations(
+  { components, problems }: ClosedSet,
+  { destinations }: AssembleOptions,
+): ReadonlyMap<ComponentSet, readonly Destination[]> {
+  try {
+    return chooseDestinations(components, destinations);
+  } catch (error) {
+    refuseProblems(problems);
+    throw error;
+  }
 }
 
 function makeImage(

@@ -1,4 +1,3 @@
-import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { formatRepository, parseRepository } from '../oci/reference.ts';
 import { keepTagOf } from '../oci/tags.ts';
@@ -6,14 +5,11 @@ import type { RepositoryClient } from '../registry/client.ts';
 import { copyManifests } from '../registry/copy.ts';
 import type { Child, Connect } from './children.ts';
 import type { Publication, Target } from './publication.ts';
+import { isShown, type TagStates } from './tags.ts';
 
 export interface PushOptions {
   /** The same client for the same repository. */
   readonly connect: Connect;
-  /** Template of a tag for each child, against clean-up of untagged manifests; undefined: none. */
-  readonly keepTags: string | undefined;
-  /** Tells what a repository is known to hold already, as a tag of it points there. */
-  readonly isThere: (client: RepositoryClient, digest: Digest) => boolean;
   /** Told of what is copied, a line each. */
   readonly onProgress: (line: string) => void;
 }
@@ -22,25 +18,22 @@ export interface PushOptions {
 const PUSHED = { justPushed: true };
 
 /**
- * Puts an image into one of its repositories, under its digest only: first its children, which are copied where the
- * builds did not push to, then their tags against clean-up, then the index.
- * @throws ManifoldError `registry-…`, `digest-mismatch`
+ * Pushes an index under its digest, where its children are already.
+ * @param shown what the tags point at, as far as they were looked at: an index that one of them shows is there
+ * @throws ManifoldError `registry-…`
  */
-export async function pushByDigest(
-  publication: Publication,
-  target: Target,
-  options: PushOptions,
-): Promise<void> {
-  const { image } = publication;
-  await copyChildren(publication, target, options);
-  if (options.keepTags !== undefined) await keepChildren(publication, target, options.keepTags);
+export async function pushIndex({ image }: Publication, { client }: Target, shown: TagStates): Promise<void> {
   // The plain manifest of a single platform is where the build pushed it, or was copied.
-  if (!image.isPlain && !options.isThere(target.client, image.content.digest)) {
-    await target.client.putManifest(image.content, image.content.digest, PUSHED);
-  }
+  if (image.isPlain || isShown(shown, client, image.content.digest)) return;
+  await client.putManifest(image.content, image.content.digest, PUSHED);
 }
 
-async function copyChildren(
+/**
+ * Makes sure that one of the repositories of an image holds its children: those that the builds did not push there are
+ * copied.
+ * @throws ManifoldError `registry-…`, `digest-mismatch`
+ */
+export async function bringChildren(
   { built, image }: Publication,
   target: Target,
   options: PushOptions,
@@ -68,7 +61,16 @@ function sourceFor({ record, source }: Child, { client }: Target, connect: Conne
   return near === undefined ? source : connect(near);
 }
 
-async function keepChildren({ image }: Publication, { client }: Target, template: string): Promise<void> {
+/**
+ * Gives each child a tag of its own in one of the repositories, against clean-up of what has none.
+ * @param template `keep-tags`
+ * @throws ManifoldError `registry-…`, `invalid-input`
+ */
+export async function keepChildren(
+  { image }: Publication,
+  { client }: Target,
+  template: string,
+): Promise<void> {
   await Promise.all(
     image.children.flatMap(({ platform, image: child, attestations }, position) => {
       const manifest = image.manifests[position];

@@ -19,9 +19,10 @@ export function tagsFailed(wanted: readonly string[], outcomes: ReadonlyMap<stri
     ['Not moved', of('refused')],
     ['Not tried', of(undefined)],
   ].flatMap(([title, names]) => (names === '' ? [] : [`${title}: ${names}.`]));
-  const failed = [...outcomes].flatMap(([name, outcome]) =>
-    outcome.state === 'moved' ? [] : [{ name, reason: outcome.reason }],
-  );
+  const failed = wanted.flatMap(name => {
+    const outcome = outcomes.get(name);
+    return outcome === undefined || outcome.state === 'moved' ? [] : [{ name, reason: outcome.reason }];
+  });
   const hints = new Set(
     failed.flatMap(({ reason }) => (reason instanceof ManifoldError && reason.hint ? [reason.hint] : [])),
   );

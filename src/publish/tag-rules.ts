@@ -97,6 +97,8 @@ function newerThan(ours: Origin, current: Origin): string | undefined {
       ? `it points at version ${oneLine(theirs)}, which is newer than ${oneLine(ours.version ?? '')}`
       : undefined;
   }
+  // Of one commit it is a rebuild, made by a clock that may be another: it was asked for.
+  if (ours.revision !== undefined && ours.revision === current.revision) return undefined;
   const [here, there] = [timeOf(ours.created), timeOf(current.created)];
   if (here === undefined || there === undefined || there <= here) return undefined;
   return `it points at an image of ${oneLine(current.created ?? '')}, which is newer than this one of ${oneLine(ours.created ?? '')}`;

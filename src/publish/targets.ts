@@ -29,9 +29,12 @@ export function chooseDestinations(
   sets: readonly ComponentSet[],
   wanted: Destinations,
 ): Map<ComponentSet, Destination[]> {
-  const isAlone = sets.length === 1;
-  const chosen = new Map(sets.map(set => [set, destinationsOf(set, tagsOf(set, wanted), wanted, isAlone)]));
+  const tags = new Map(sets.map(set => [set, tagsOf(set, wanted)]));
+  const chosen = new Map(sets.map(set => [set, destinationsOf(set, tags.get(set) ?? [], wanted)]));
   refuseUnused(wanted.tags, [...chosen.values()].flat());
+  for (const [set, destinations] of chosen)
+    if (set.plan !== undefined) refuseUnused(tags.get(set) ?? [], destinations);
+  for (const [set, destinations] of chosen) if (!wanted.byDigestOnly) refuseUntagged(set, destinations);
   refuseShared(chosen);
   return chosen;
 }
@@ -59,19 +62,9 @@ function tagsOf(
   });
 }
 
-function destinationsOf(
-  set: ComponentSet,
-  tags: readonly TagEntry[],
-  wanted: Destinations,
-  isAlone: boolean,
-): Destination[] {
+function destinationsOf(set: ComponentSet, tags: readonly TagEntry[], wanted: Destinations): Destination[] {
   const named = wanted.images?.(set.component) ?? set.plan?.images.map(parseRepository);
-  const repositories = [...(named ?? builtTo(set.records))];
-  if (named === undefined && isAlone) {
-    // A full reference says where to publish, wherever the builds went.
-    const further = tags.map(({ repository }) => repository).filter(repository => repository !== undefined);
-    repositories.push(...further);
-  }
+  const repositories = named ?? builtTo(set.records);
   const unique = [...new Map(repositories.map(each => [formatRepository(each), each])).values()];
   return unique.map(repository => ({ repository, tags: tagsFor(repository, tags) }));
 }
@@ -93,7 +86,7 @@ function builtTo(records: readonly BuildRecord[]): Repository[] {
     'invalid-input',
     `The builds were pushed to different images:\n${rows.join('\n')}`,
     {
-      hint: 'Give the same "images" to all build jobs of a component, or say in this step where the image goes.',
+      hint: 'Give the same "images" to all build jobs of a component, and each component a name of its own by "component".',
     },
   );
 }
@@ -107,6 +100,14 @@ function refuseUnused(tags: readonly TagEntry[], destinations: readonly Destinat
     `The tag ${formatRepository(unused.repository)}:${unused.tag} is of an image that is not published here: ${[...names].join(', ')}.`,
     { hint: 'Add its name to "images", or take the tag out of "tags".' },
   );
+}
+
+/** Full references may leave a component without any: it would be published, and nobody could find it. */
+function refuseUntagged({ component }: ComponentSet, destinations: readonly Destination[]): void {
+  if (destinations.some(({ tags }) => tags.length > 0)) return;
+  throw new ManifoldError('missing-input', `None of the tags is one of ${component}.`, {
+    hint: 'Give every component a tag: bare ones go to all, and docker/metadata-action must list the names of all in its "images". Or narrow the merge by "component".',
+  });
 }
 
 /** The last one would win, and nobody could say which that is. */

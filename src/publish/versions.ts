@@ -9,7 +9,7 @@ interface Version {
 const VERSION = /^v?(?<core>\d+\.\d+\.\d+)(?:-(?<suffix>[0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$/;
 // Words that announce a release, in whatever number: rc.1, beta2, m3.
 const PRE_RELEASE =
-  /^(?:alpha|a|beta|b|rc|cr|c|m|milestone|pre|preview|dev|snapshot|canary|nightly|next|ea)(?:[.\d].*)?$/i;
+  /^(?:alpha|a|beta|b|rc|cr|c|m|milestone|pre|preview|dev|snapshot|canary|nightly|next|ea)(?:\.?\d+)?(?:\.[0-9A-Za-z]+)*$/i;
 
 /**
  * Compares two versions of one source as semver.org says (section 11). An image's version often ends in what the image
@@ -29,7 +29,9 @@ function parseVersion(text: string): Version | undefined {
   if (core === undefined) return undefined;
   const words = suffix.split('-').filter(word => word !== '');
   const announcement = words.findIndex(word => PRE_RELEASE.test(word));
-  const release = parse(announcement < 0 ? core : `${core}-${words[announcement]}`);
+  // Numbers count as such only where they stand alone: rc10 would be older than rc9.
+  const announced = words[announcement]?.replace(/^([A-Za-z]+)0*(?=\d)/, '$1.');
+  const release = parse(announced === undefined ? core : `${core}-${announced}`);
   if (release === null) return undefined;
   const flavour = words.filter((_, position) => position !== announcement).join('-');
   return { release, flavour: flavour.replaceAll(/\d+(?:\.\d+)*/g, '#') };

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { parseDocument } from '../document.ts';
+import { capitalised, parseDocument } from '../document.ts';
 import { ManifoldError, oneLine } from '../errors.ts';
 import { isRateLimit } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
@@ -171,7 +171,7 @@ and to the step:
 function expired(what: string, { expires_at: time }: ListedArtifact): ManifoldError {
   return new ManifoldError(
     'invalid-record',
-    `${what} has expired${time ? ` at ${oneLine(time)}` : ''}: its content is gone.`,
+    `${capitalised(what)} has expired${time ? ` at ${oneLine(time)}` : ''}: its content is gone.`,
     { hint: 'Re-run the build job that wrote it; "retention-days" of the build says how long it is kept.' },
   );
 }

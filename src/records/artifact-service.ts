@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import { capitalised } from '../document.ts';
 import { type ErrorCode, ManifoldError, messageOf, oneLine } from '../errors.ts';
 
 const THE_OTHER_WAY =
-  'Say "records: FOLDER" in all steps, and carry the folder from the build jobs to the merge by what this server has.';
+  'say "records: FOLDER" in all steps, and carry the folder from the build jobs to the merge by what this server has.';
 
 /**
  * What runs this job, as a person would call it. Gitea and Forgejo tell it themselves, beside all variables of GitHub.
@@ -16,7 +17,7 @@ function serverKind(env: NodeJS.ProcessEnv): { readonly name: string; readonly i
       'record-store',
       `GITHUB_SERVER_URL is "${oneLine(address)}", which is no address.`,
       {
-        hint: THE_OTHER_WAY,
+        hint: capitalised(THE_OTHER_WAY),
       },
     );
   }
@@ -36,7 +37,7 @@ export function requireGitHub(env: NodeJS.ProcessEnv): void {
   const { name, isGitHub } = serverKind(env);
   if (isGitHub) return;
   throw new ManifoldError('record-store', `${name} has no artifact service as GitHub.com has it.`, {
-    hint: THE_OTHER_WAY,
+    hint: capitalised(THE_OTHER_WAY),
   });
 }
 
@@ -61,7 +62,7 @@ export function requireService(env: NodeJS.ProcessEnv): ServiceAccess {
     const missing = ['ACTIONS_RESULTS_URL', 'ACTIONS_RUNTIME_TOKEN'].filter(name => !env[name]);
     throw unusable(
       `gave no ${missing.join(' and no ')}, by which the artifact service is reached`,
-      'Run Manifold as an action ("uses:"), not from a "run:" step. Where the runner has no such service: ',
+      'Run Manifold as an action ("uses:"), not from a "run:" step. Where the runner has no such service, ',
       env,
     );
   }
@@ -75,7 +76,7 @@ export function requireService(env: NodeJS.ProcessEnv): ServiceAccess {
 
 function unusable(what: string, hint: string, env: NodeJS.ProcessEnv): ManifoldError {
   return new ManifoldError('record-store', `The runner of ${serverKind(env).name} ${what}.`, {
-    hint: hint + THE_OTHER_WAY,
+    hint: capitalised(hint + THE_OTHER_WAY),
   });
 }
 
@@ -104,6 +105,6 @@ export function serviceFailed(doing: string, error: unknown, env: NodeJS.Process
   return new ManifoldError(
     'record-store',
     `${doing} failed at the artifact service of ${serverKind(env).name}: ${reason}.`,
-    { hint: `${remedy} If this server has no such service: ${THE_OTHER_WAY}`, cause: error },
+    { hint: `${remedy} If this server has no such service, ${THE_OTHER_WAY}`, cause: error },
   );
 }

@@ -23,6 +23,12 @@ export interface ArtifactStoreOptions extends Persistence {
   readonly api: ActionsApi | undefined;
 }
 
+const DOUBLED =
+  'Two jobs of this run, or two such steps of one job, build the same component and platform: give each its own "component".';
+/** Nobody sees whether such an upload is still under way. */
+const BROKEN_OFF =
+  'If none does, the name belongs to an upload that broke off. Re-run this job: the next attempt writes under a name of its own.';
+
 /**
  * The artifact service of GitHub: one artifact, uncompressed, for each record. The client of GitHub saves; listing and
  * reading do without it.
@@ -73,10 +79,7 @@ export class ArtifactStore implements RecordStore {
     const stored = (await this.#options.results.artifacts()).find(artifact => artifact.name === name);
     if (stored?.digest === expected) return expected.slice('sha256:'.length);
     throw new ManifoldError('record-store', error.message, {
-      hint:
-        stored === undefined
-          ? 'Its name belongs to an upload that broke off, or to another job with the same component and platform that is uploading now. Re-run this job: the next attempt writes under a name of its own.'
-          : 'Two jobs of this run build the same component and platform: give each its own "component".',
+      hint: stored === undefined ? `${DOUBLED} ${BROKEN_OFF}` : DOUBLED,
       cause: error,
     });
   }
@@ -106,7 +109,7 @@ export class ArtifactStore implements RecordStore {
     const listed = (await this.#listedByApi).find(artifact => artifact.id === id);
     if (listed === undefined) throw error;
     if (digest !== undefined && listed.digest)
-      requireDigest(`the artifact "${oneLine(name)}"`, digest, listed.digest);
+      requireDigest(`The artifact "${oneLine(name)}"`, digest, listed.digest);
     return api.download(listed);
   }
 

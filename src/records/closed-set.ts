@@ -2,6 +2,7 @@ import { ManifoldError, oneLine } from '../errors.ts';
 import { comparePlatforms, formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import type { RunRecords } from './collect.ts';
 import { countRows } from './matrix.ts';
+import { withoutOutdated } from './outdated.ts';
 import type { PlanRecord } from './plan.ts';
 import type { Problem } from './problems.ts';
 import type { BuildRecord } from './record.ts';
@@ -41,13 +42,15 @@ export interface ClosedSet {
  * @throws ManifoldError `no-records`, `missing-input`, `invalid-input` when there is nothing to hold against each other
  */
 export function closeSet(records: RunRecords, wanted: Wanted): ClosedSet {
-  const { plan, builds } = records;
+  const { plan } = records;
+  const builds = withoutOutdated(records);
   if (plan === undefined && builds.length === 0) throw noRecords();
   if (plan === undefined && wanted.platforms === undefined) refuseGuessing(wanted.allowMissing);
   const planned = new Map(plan?.components.map(component => [component.component, component]));
   const names = chooseComponents([...planned.keys()], builds, wanted.components);
   const problems: Problem[] = [];
   const components: ComponentSet[] = [];
+  const possible: Platform[] = [];
   for (const name of names) {
     const component = planned.get(name);
     if (component !== undefined) refuseContradiction(component, wanted.platforms);
@@ -57,14 +60,28 @@ export function closeSet(records: RunRecords, wanted: Wanted): ClosedSet {
       continue;
     }
     const expected = component?.platforms.map(parsePlatform) ?? wanted.platforms;
+    possible.push(...(expected ?? []));
     const missing = absent(expected ?? [], found);
     const left = missing.filter(platform => includes(wanted.allowMissing, platform));
     problems.push(...doubled(found));
     if (expected !== undefined) problems.push(...compare(name, expected, found, wanted.allowMissing));
     components.push({ component: name, records: sorted(found), missing: left, plan: component });
   }
+  if (components.length > 0) refuseUseless(wanted.allowMissing, possible);
   if (plan === undefined) problems.push(...compareRows(builds, components, wanted, problems));
   return { components, problems };
+}
+
+function refuseUseless(allowMissing: readonly Platform[], possible: readonly Platform[]): void {
+  const useless = absentFrom(allowMissing, possible).map(formatPlatform);
+  if (useless.length === 0) return;
+  throw new ManifoldError(
+    'invalid-input',
+    `"allow-missing" names ${useless.join(', ')}, which no image is to have.`,
+    {
+      hint: 'Only what is in "platforms", or in the plan, can be missing.',
+    },
+  );
 }
 
 /** Rows of a matrix have no names: which of them left nothing, and so whether it may be absent, nobody could say. */
@@ -85,10 +102,14 @@ function compareRows(
   wanted: Wanted,
   known: readonly Problem[],
 ): Problem[] {
-  if (wanted.platforms !== undefined && (wanted.components.length > 0 || known.length > 0)) return [];
+  const { platforms } = wanted;
   const merged = components.flatMap(({ records }) => records);
-  const left = components.flatMap(({ missing }) => missing).length;
-  return countRows(builds, merged, left, wanted.platforms === undefined ? 'all rows' : 'known rows');
+  if (platforms === undefined) return countRows(builds, merged, 'all rows');
+  if (wanted.components.length > 0 || known.length > 0) return [];
+  // Where the rows are the platforms of a single image, they have been compared by their names.
+  const isAlone =
+    components.length === 1 && builds.every(({ source }) => source.matrixSize === platforms.length);
+  return isAlone ? [] : countRows(builds, merged, 'known rows');
 }
 
 function noRecords(): ManifoldError {
@@ -198,8 +219,14 @@ function compare(
 }
 
 function absent(platforms: readonly Platform[], records: readonly BuildRecord[]): Platform[] {
-  const found = new Set(records.map(({ platform }) => platform));
-  return platforms.filter(platform => !found.has(formatPlatform(platform)));
+  return absentFrom(
+    platforms,
+    records.map(({ platform }) => parsePlatform(platform)),
+  );
+}
+
+function absentFrom(platforms: readonly Platform[], others: readonly Platform[]): Platform[] {
+  return platforms.filter(platform => !includes(others, platform));
 }
 
 function includes(platforms: readonly Platform[], platform: Platform): boolean {

@@ -88,7 +88,7 @@ function requireOneCommit(
   const found = [...artifacts].map(([commit, artifact]) => `${commit} in the artifact "${artifact}"`);
   throw new ManifoldError(
     'tampered-record',
-    `the records, field "source.commit": expected one commit in all of them, found ${found.join(', ')}.`,
+    `The records, field "source.commit": expected one commit in all of them, found ${found.join(', ')}.`,
     { hint: 'All that is merged is built from one commit. Build again what is of another.' },
   );
 }

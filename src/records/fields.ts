@@ -1,8 +1,9 @@
 import * as v from 'valibot';
-import { parseDocument } from '../document.ts';
+import { capitalised, parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
-import { formatPlatform, parsePlatform } from '../oci/platform.ts';
+import { formatPlatform, GO_ARCHITECTURES, GO_SYSTEMS, parsePlatform } from '../oci/platform.ts';
 import {
+  COMPONENT,
   formatReference,
   formatRepository,
   parseReference,
@@ -41,14 +42,14 @@ const ARCHITECTURES =
   'amd64|x86_64|386|i386|i686|x86|arm64|aarch64|arm|armhf|armv7|armv7l|armel|armv6|armv6l|armv5|ppc64le|powerpc64le|ppc64|s390x|riscv64|loong64|loongarch64|mips64le|mips64el|mips64|mipsle|mips|wasm';
 const ALIASES =
   'x86_64|i386|i686|x86|aarch64|armhf|armv7|armv7l|armel|armv6|armv6l|armv5|powerpc64le|loongarch64|mips64el';
+const UNKNOWN_TO_GO = `(?:${GO_SYSTEMS.join('|')})/(?!(?:${GO_ARCHITECTURES.join('|')})(?:/|$))`;
 const WORD = '[a-z0-9_]';
 const HOST_PART = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?';
-const PATH_PART = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const IMAGE = [
   '(?!(?:index\\.docker\\.io|registry-1\\.docker\\.io|registry\\.hub\\.docker\\.com)/)(?!docker\\.io/[^/]+$)',
   '(?=[^/]*[.:]|localhost/)',
   `(?:${HOST_PART}(?:\\.${HOST_PART})*|\\[[0-9a-f:]+\\])(?::[0-9]{1,5})?`,
-  `(?:/${PATH_PART})+`,
+  `(?:/${COMPONENT})+`,
 ].join('');
 const HOSTS =
   'The host is one that an address can have: a port is 65535 at most, four numbers are an IPv4 address.';
@@ -57,13 +58,13 @@ export const nonEmpty = v.pipe(v.string(), v.nonEmpty());
 export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 
 export const component = canonical('name of a component, as app', parseComponent, {
-  pattern: '^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$',
+  pattern: `^${COMPONENT}$`,
   maxLength: 100,
 });
 
 export const platform = canonical('platform, as linux/arm64', text => formatPlatform(parsePlatform(text)), {
   pattern: [
-    `^(?!(?:unknown|macos)/)(?!(?:${ARCHITECTURES})/(?!(?:${ARCHITECTURES})(?:/|$)))`,
+    `^(?!(?:unknown|macos)/)(?!(?:${ARCHITECTURES})/(?!(?:${ARCHITECTURES})(?:/|$)))(?!${UNKNOWN_TO_GO})`,
     `${WORD}+/(?!(?:unknown|${ALIASES})(?:/|$))(?!arm$|arm64/v8$|amd64/v1$)${WORD}+(?:/[a-z_]${WORD}*)?$`,
   ].join(''),
 });
@@ -123,7 +124,7 @@ export function parseVersioned<Schema extends v.GenericSchema>(
   if (schemaVersion > 1) {
     throw new ManifoldError(
       'invalid-record',
-      `${what}, field "schemaVersion": expected 1, which this version of Manifold reads, found schemaVersion ${schemaVersion}.`,
+      `${capitalised(what)}, field "schemaVersion": expected 1, which this version of Manifold reads, found schemaVersion ${schemaVersion}.`,
       { hint: 'Use the same version of Manifold in all jobs of the workflow.' },
     );
   }

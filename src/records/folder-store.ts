@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
+import { isPlanName, isRecordName } from './name.ts';
 import type { RecordStore, StoredFile } from './store.ts';
 import { requireBytes, requireSize } from './stored-bytes.ts';
 
@@ -33,9 +34,7 @@ export class FolderStore implements RecordStore {
     });
     const files = entries.filter(entry => entry.isFile() && !entry.name.endsWith('.part'));
     const names = files.map(({ name }) => name);
-    const doubled = names.find(
-      (name, position) => name.startsWith('manifold-') && names.indexOf(name) !== position,
-    );
+    const doubled = names.find((name, position) => isOurs(name) && names.indexOf(name) !== position);
     if (doubled !== undefined) {
       throw new ManifoldError(
         'invalid-record',
@@ -52,17 +51,25 @@ export class FolderStore implements RecordStore {
   }
 
   async #read(file: string): Promise<Uint8Array> {
-    const what = `the file "${oneLine(file)}"`;
+    const what = `The file "${oneLine(file)}"`;
     try {
       requireSize(what, (await stat(file)).size);
       const bytes = await readFile(file);
       requireBytes(what, bytes, undefined);
       return bytes;
     } catch (error) {
-      if (error instanceof ManifoldError) throw error;
+      if (error instanceof ManifoldError)
+        throw new ManifoldError(error.code, error.message, { hint: FOREIGN, cause: error });
       throw failed(`${what} cannot be read`, error);
     }
   }
+}
+
+const FOREIGN = 'Manifold did not write it so: take it out of the folder, or give it another name.';
+
+/** Whatever else somebody keeps in the folder is no concern of ours, twice or not. */
+function isOurs(name: string): boolean {
+  return isRecordName(name) || isPlanName(name);
 }
 
 function failed(what: string, error: unknown): ManifoldError {

@@ -13,14 +13,12 @@ const remedies = {
  * Holds the records against the number of rows of each matrix that built a part of what is merged. A run may have several
  * matrices, one for each job of the workflow; those that built nothing of what is merged are no concern of this merge.
  * @param all records of the run
- * @param allowed how many rows may have left nothing
  * @param expectation `known rows`: what no record tells the size of is not counted, as something else says what to expect
  * @throws ManifoldError `missing-input` when the records do not tell how many rows there are
  */
 export function countRows(
   all: readonly BuildRecord[],
   merged: readonly BuildRecord[],
-  allowed: number,
   expectation: 'all rows' | 'known rows',
 ): Problem[] {
   const jobs = [...new Set(merged.map(({ source }) => source.job))];
@@ -33,7 +31,7 @@ export function countRows(
         hint: SAY_PLATFORMS,
       });
     }
-    const enough = records.length >= size - allowed;
+    const enough = records.length >= size;
     const fits = records.length <= size && areDistinct(records);
     if (enough && (fits || expectation === 'known rows')) return [];
     return [problem(job, size, records, enough ? 'say "platforms"' : remedies[expectation](job))];

@@ -1,5 +1,6 @@
 import { ManifoldError, oneLine } from '../errors.ts';
 import { formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts';
+import { COMPONENT } from '../oci/reference.ts';
 
 /** What the name of a build record's artifact says. */
 export interface RecordName {
@@ -22,22 +23,26 @@ const LONGEST = 256;
 const NAME =
   /^manifold-build\.(?<component>.+)\.(?<platform>[a-z0-9_]+(?:-[a-z0-9_]+){1,2})\.(?<attempt>[1-9][0-9]{0,8})$/;
 const PLAN_NAME = /^manifold-plan\.(?<attempt>[1-9][0-9]{0,8})$/;
-const COMPONENT = /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/;
+const COMPONENT_NAME = new RegExp(`^${COMPONENT}$`);
 
 /**
- * Checks a component's name: the legal characters of a repository's last part, so that it can name one, and of an
- * artifact (no slash).
+ * Checks a component's name as the input of that name gives it: what a part of a repository's path may be, so that it can
+ * stand for one.
  * @throws ManifoldError `invalid-input`
  */
 export function parseComponent(text: string): string {
   if (isComponent(text)) return text;
-  throw new ManifoldError('invalid-input', `"${oneLine(text)}" is no name of a component.`, {
-    hint: 'Use at most 100 lower-case letters and digits, with dots, hyphens and underscores between them.',
-  });
+  throw new ManifoldError(
+    'invalid-input',
+    `"${oneLine(text)}" in the input "component" is no name of a component.`,
+    {
+      hint: 'Use at most 100 lower-case letters and digits, and between them a dot, one or two underscores, or hyphens.',
+    },
+  );
 }
 
 function isComponent(text: string): boolean {
-  return COMPONENT.test(text) && text.length <= 100;
+  return COMPONENT_NAME.test(text) && text.length <= 100;
 }
 
 /**
@@ -95,7 +100,7 @@ function foreign(name: string, prefix: string): ManifoldError {
   return new ManifoldError(
     'invalid-record',
     `The artifact "${oneLine(name, LONGEST)}" is not a name that Manifold gives.`,
-    { hint: `Names that begin with "${prefix}" are Manifold's own: rename what else this run uploads.` },
+    { hint: `Names that begin with "${prefix}" are Manifold's own: rename what else bears one.` },
   );
 }
 

@@ -1,3 +1,4 @@
+import { capitalised } from '../document.ts';
 import { ManifoldError, oneLine } from '../errors.ts';
 
 /** Where the records of a run must come from. */
@@ -25,7 +26,7 @@ export type Agreement = readonly [field: string, expected: string, found: string
 export function originAgreements(source: Source, attempt: number, origin: Origin): Agreement[] {
   const agreements: Agreement[] = [
     ['source.runAttempt', String(attempt), String(source.runAttempt)],
-    ['source.repository', origin.repository, source.repository],
+    ['source.repository', origin.repository, repositoryAs(origin.repository, source.repository)],
     ['source.commit', origin.commit ?? source.commit, source.commit],
     ['source.runId', origin.runId, source.runId],
   ];
@@ -35,6 +36,11 @@ export function originAgreements(source: Source, attempt: number, origin: Origin
   return agreements;
 }
 
+/** GitHub's names are the same in any case. @returns the name that was expected, where it was found written otherwise */
+function repositoryAs(expected: string, found: string): string {
+  return found.toLowerCase() === expected.toLowerCase() ? expected : found;
+}
+
 /** @throws ManifoldError `tampered-record` naming every field that does not agree, with both values */
 export function requireAgreement(what: string, agreements: readonly Agreement[]): void {
   const wrong = agreements.filter(([, expected, found]) => expected !== found);
@@ -42,7 +48,9 @@ export function requireAgreement(what: string, agreements: readonly Agreement[])
   const fields = wrong.map(
     ([field, expected, found]) => `field "${field}": expected ${oneLine(expected)}, found ${oneLine(found)}`,
   );
-  throw new ManifoldError('tampered-record', `${what}, ${fields.join('; ')}.`, { hint: BELONGS });
+  throw new ManifoldError('tampered-record', `${capitalised(what)}, ${fields.join('; ')}.`, {
+    hint: BELONGS,
+  });
 }
 
 export const BELONGS =

@@ -45,7 +45,7 @@ function refuseStrangers(run: WorkflowRun, { repository, runId }: ActionsApiOpti
     if (found.toLowerCase() === expected) continue;
     throw new ManifoldError(
       'tampered-record',
-      `the workflow run ${runId}, field "${field}": expected ${repository}, found ${oneLine(found)}.`,
+      `The workflow run ${runId}, field "${field}": expected ${repository}, found ${oneLine(found)}.`,
       {
         hint: 'What a pull request from a fork has built is never merged: its code wrote the records. Build it again in a run of this repository.',
       },

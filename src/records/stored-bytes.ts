@@ -1,3 +1,4 @@
+import { capitalised } from '../document.ts';
 import { ManifoldError, oneLine } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
 
@@ -12,7 +13,7 @@ export function requireSize(what: string, size: number): void {
   if (size <= LONGEST_RECORD) return;
   throw new ManifoldError(
     'invalid-record',
-    `${what} has ${size} bytes; a record has ${LONGEST_RECORD} at most.`,
+    `${capitalised(what)} has ${size} bytes; a record has ${LONGEST_RECORD} at most.`,
     { hint: 'Manifold did not write it: rename what else this run uploads.' },
   );
 }
@@ -24,9 +25,13 @@ export function requireSize(what: string, size: number): void {
 export function requireBytes(what: string, bytes: Uint8Array, digest: string | null | undefined): void {
   if (digest) requireDigest(what, digest, digestOf(bytes));
   if (ARCHIVE.equals(bytes.subarray(0, ARCHIVE.byteLength))) {
-    throw new ManifoldError('invalid-record', `${what} is a ZIP archive, but a record is a plain file.`, {
-      hint: 'Records are uploaded by Manifold itself, not by another action.',
-    });
+    throw new ManifoldError(
+      'invalid-record',
+      `${capitalised(what)} is a ZIP archive, but a record is a plain file.`,
+      {
+        hint: 'Records are uploaded by Manifold itself, not by another action.',
+      },
+    );
   }
 }
 
@@ -35,7 +40,7 @@ export function requireDigest(what: string, expected: string, found: string): vo
   if (expected === found) return;
   throw new ManifoldError(
     'tampered-record',
-    `${what} is not what was stored: expected the digest ${oneLine(expected)}, found ${oneLine(found)}.`,
+    `${capitalised(what)} is not what was stored: expected the digest ${oneLine(expected)}, found ${oneLine(found)}.`,
     { hint: 'Something changed it on the way. Re-run the build job that wrote it.' },
   );
 }

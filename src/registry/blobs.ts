@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ManifoldError } from '../errors.ts';
+import { ManifoldError, messageOf } from '../errors.ts';
 import { nextDelay } from '../http/retry.ts';
-import { type BodySource, type HttpResponse, isStream } from '../http/transport.ts';
+import { type BodySource, GivenOnce, type HttpResponse, isStream } from '../http/transport.ts';
 import { followUrl } from '../http/url.ts';
 import { type Digest, digestOf } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/manifest.ts';
@@ -137,39 +137,48 @@ export class Blobs {
     const start = performance.now();
     let current = session;
     for (let count = 1; ; count++) {
-      const response = await this.#finish(current, digest, body);
+      const { response, fault, isBroken } = await this.#finish(current, digest, body);
       if (response?.status === 201) return 'uploaded';
-      if (response === undefined) await this.#pause(doing, count, start);
-      else if (!SESSION_OVER.has(response.status) || count >= LOST_SESSIONS)
-        throw this.#connection.failure(response, doing);
+      const failure = response === undefined ? fault : this.#connection.failure(response, doing);
+      if (isBroken) await this.#pause(doing, count, start, failure);
+      else if (!SESSION_OVER.has(response?.status ?? 0) || count >= LOST_SESSIONS) throw failure;
       // What broke off may have ended the session with the blob or without it: look first.
       if (await this.#has(digest)) return 'uploaded';
       current = await this.#startSession();
     }
   }
 
-  /** Sessions that break are begun anew for as long as a single request would be tried. */
-  async #pause(doing: string, count: number, start: number): Promise<void> {
+  /**
+   * Sessions that break are begun anew for as long as a single request would be tried.
+   * @param last what became of the one that broke just now
+   */
+  async #pause(doing: string, count: number, start: number, last: unknown): Promise<void> {
     const elapsed = performance.now() - start;
     const delay = nextDelay(this.#connection.retry, count, elapsed, undefined);
     if (delay !== undefined) return sleep(delay);
+    const times = count === 1 ? 'once' : `${count} times`;
     throw new ManifoldError(
       'registry-unavailable',
-      `${doing} broke off ${count} times in ${(elapsed / 1000).toFixed(1)} s.`,
-      { hint: 'The registry, or the way to it, has a fault. Re-run this job later: it goes on from here.' },
+      `${doing} broke off ${times} in ${(elapsed / 1000).toFixed(1)} s. The last time: ${messageOf(last)}`,
+      {
+        hint: 'The registry, or the way to it, has a fault. Re-run this job later: it goes on from here.',
+        cause: last,
+      },
     );
   }
 
-  /** @returns undefined when the session broke */
-  async #finish(session: URL, digest: Digest, body: BodySource): Promise<HttpResponse | undefined> {
+  /** Sends the bytes to a session. What will not pass it throws. */
+  async #finish(session: URL, digest: Digest, body: BodySource): Promise<Ending> {
     const url = new URL(session);
     url.searchParams.set('digest', digest);
     const headers = { 'content-type': 'application/octet-stream' };
+    const once = new OnlyOnce(body);
     try {
-      return await this.#connection.request({ method: 'PUT', url, headers, body: onlyOnce(body) }, 'push');
-    } catch (error) {
-      if (error instanceof SecondTry) return undefined;
-      throw error;
+      const response = await this.#connection.request({ method: 'PUT', url, headers, body: once }, 'push');
+      return { response, isBroken: once.isAskedAgain };
+    } catch (fault) {
+      if (once.isAskedAgain) return { fault, isBroken: true };
+      throw fault;
     }
   }
 
@@ -207,20 +216,37 @@ export class Blobs {
   }
 }
 
-/** Tells that a session has had its try. */
-class SecondTry extends Error {}
+/** What became of an upload session: an answer, or the fault on the way to one. */
+interface Ending {
+  readonly response?: HttpResponse;
+  readonly fault?: unknown;
+  /** The same request would be worth another try, if a session took its bytes more than once. */
+  readonly isBroken: boolean;
+}
 
 /** The transport begins a body anew for each try, as if the server had forgotten the one before. */
-function onlyOnce(body: BodySource): BodySource {
-  let isUsed = false;
-  return {
-    size: body.size,
-    open: async () => {
-      if (isUsed) throw new SecondTry('an upload session takes its bytes once');
-      isUsed = true;
-      return body.open();
-    },
-  };
+class OnlyOnce implements BodySource {
+  readonly size: number;
+  readonly #body: BodySource;
+  #isUsed = false;
+  #isAskedAgain = false;
+
+  constructor(body: BodySource) {
+    this.size = body.size;
+    this.#body = body;
+  }
+
+  /** Tells whether there was to be a second try. */
+  get isAskedAgain(): boolean {
+    return this.#isAskedAgain;
+  }
+
+  async open(): Promise<Readable> {
+    this.#isAskedAgain = this.#isUsed;
+    if (this.#isUsed) throw new GivenOnce('an upload session takes its bytes once');
+    this.#isUsed = true;
+    return this.#body.open();
+  }
 }
 
 function wrongSize(blob: string, size: number, found: 'more' | 'less'): ManifoldError {

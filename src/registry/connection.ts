@@ -1,4 +1,5 @@
 import { ManifoldError } from '../errors.ts';
+import { describe } from '../http/message.ts';
 import type { RetryPolicy } from '../http/retry.ts';
 import type { HttpRequest, HttpResponse, HttpStream } from '../http/transport.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
@@ -47,16 +48,39 @@ export class Connection {
     const authenticator = await this.#findAuthenticator();
     // An upload may go to another host (blob storage), which must get neither our token nor our trust.
     if (request.url.origin !== this.#endpoint.url.origin) return authenticator.sendBare(request);
-    const response = await authenticator.send(this.#trusting(request), this.repository.path, action, also);
-    this.#isLoggedIn = authenticator.isLoggedIn;
-    return response;
+    return this.#exchange(authenticator, request, trusting =>
+      authenticator.send(trusting, this.repository.path, action, also),
+    );
   }
 
   /** Begins to read something in this repository. */
   async open(path: string): Promise<HttpStream | HttpResponse> {
     const authenticator = await this.#findAuthenticator();
-    const request = this.#trusting({ method: 'GET', url: this.url(path) });
-    return authenticator.open(request, this.repository.path, 'pull');
+    return this.#exchange(authenticator, { method: 'GET', url: this.url(path) }, trusting =>
+      authenticator.open(trusting, this.repository.path, 'pull'),
+    );
+  }
+
+  async #exchange<T>(
+    authenticator: Authenticator,
+    request: HttpRequest,
+    transmit: (request: HttpRequest) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await transmit(this.#trusting(request));
+    } catch (error) {
+      throw isPlainHttp(error, request) ? this.#plainHttp(error) : error;
+    } finally {
+      this.#isLoggedIn = authenticator.isLoggedIn;
+    }
+  }
+
+  #plainHttp({ code, message, cause }: ManifoldError): ManifoldError {
+    const { registry } = this.repository;
+    return new ManifoldError(code, message, {
+      hint: `Check that ${registry} speaks TLS; if it speaks plain HTTP, name ${registry} in "insecure-registries".`,
+      cause,
+    });
   }
 
   url(path: string): URL {
@@ -84,4 +108,14 @@ export class Connection {
     const { ca } = this.#endpoint;
     return ca === undefined ? request : { ...request, ca };
   }
+}
+
+/** OpenSSL's words for an answer without TLS; to this request, as a token service may be another host. */
+function isPlainHttp(error: unknown, request: HttpRequest): error is ManifoldError {
+  return (
+    error instanceof ManifoldError &&
+    error.code === 'service-unreachable' &&
+    error.message.startsWith(describe(request)) &&
+    /\bEPROTO\b|wrong version number/i.test(error.message)
+  );
 }

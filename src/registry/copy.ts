@@ -19,7 +19,7 @@ export interface CopyReport {
     readonly present: readonly Digest[];
   };
   readonly blobs: Readonly<Record<Arrival, readonly Digest[]>> & {
-    /** Layers that are not to be distributed, or that lie elsewhere (image-spec, descriptor.md, `urls`). */
+    /** Layers that are not to be distributed, and that lie elsewhere (image-spec, descriptor.md, `urls`). */
     readonly left: readonly Digest[];
   };
 }
@@ -31,9 +31,9 @@ const SMALL_AT_A_TIME = 12;
 
 /**
  * Copies image manifests and attestation manifests, with all that they consist of, to another repository, byte for byte:
- * the target then holds each under its digest. What the target has is not copied: a manifest that is there costs one
- * request, and that its blobs are there too is its registry's promise, which is not checked. An index is no manifest
- * here.
+ * the target then holds each under its digest, with everything in it. What the target has is not copied, be it a manifest
+ * or a blob, but each is asked for: a registry's clean-up may have left a manifest without its layers. An index is no
+ * manifest here.
  * @param manifests each as the index describes it; doubled ones are copied once
  * @throws ManifoldError `registry-…`; `digest-mismatch`, `invalid-document` when the source holds something else than the
  *   descriptors say
@@ -85,15 +85,16 @@ class Copy {
 
   async #copyManifest(descriptor: Descriptor): Promise<void> {
     const { digest } = descriptor;
-    if ((await this.#small(() => this.#target.headManifest(digest))) !== undefined) {
-      this.report.manifests.present.push(digest);
-      return;
-    }
+    const present = (await this.#small(() => this.#target.headManifest(digest))) !== undefined;
     const content = await this.#small(() => this.#source.getManifest(digest, this.#options));
     const where = `${this.#source.name}@${digest}`;
     refuseOther(content, descriptor, where);
     const { config, subject } = parseManifest(content, where);
     await Promise.all([config, ...readLayers(content, where)].map(blob => this.#blob(blob)));
+    if (present) {
+      this.report.manifests.present.push(digest);
+      return;
+    }
     // Docker Hub refuses a manifest about another one that it does not hold yet.
     if (subject !== undefined) await this.#manifests.get(subject.digest);
     await this.#target.putManifest(content, digest, { justPushed: true });
@@ -161,7 +162,7 @@ function readLayers(content: ManifestContent, where: string): Layer[] {
 
 /** Image-spec, layer.md, "Non-Distributable Layers", and Docker's name for the same. */
 function staysWhereItIs({ mediaType, urls = [] }: Layer): boolean {
-  return urls.length > 0 || /\.nondistributable\.|\.foreign\./.test(mediaType);
+  return urls.length > 0 && /\.nondistributable\.|\.foreign\./.test(mediaType);
 }
 
 /** Runs at most so many works at a time, in the order in which they came. */

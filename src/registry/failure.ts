@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { type ErrorCode, ManifoldError, oneLine } from '../errors.ts';
 import { isRateLimit } from '../http/retry.ts';
 import type { HttpResponse } from '../http/transport.ts';
+import { isLoopback } from '../http/url.ts';
 
 /** The error body of the distribution specification, "Error Codes". */
 const errorBody = v.object({
@@ -82,6 +83,9 @@ const FULL =
  */
 const UNKNOWN_REPOSITORY = /NAME_UNKNOWN|(?:repository|project)\b.{0,300}?(?:not found|does not exist)/i;
 
+/** What servers with TLS say to plain HTTP, 400: Go's, and nginx's. */
+const WANTS_TLS = /client sent an HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port/i;
+
 function kindOf(response: HttpResponse, repository: string, attempt: Attempt): Kind {
   const { tag, isLoggedIn = false } = attempt;
   const { status } = response;
@@ -135,6 +139,9 @@ function kindOfStatus(response: HttpResponse, repository: string, text: string, 
       hint: 'The registry has a fault of its own. Re-run this job later: it goes on from here.',
     };
   }
+  if (status === 400 && WANTS_TLS.test(text)) {
+    return { code: 'registry-refused', hint: tlsHint(repository.split('/')[0] ?? '') };
+  }
   // Quay takes no Docker-type child in an OCI index and says only this.
   if (/MANIFEST_INVALID/.test(text)) {
     return {
@@ -149,6 +156,13 @@ function kindOfStatus(response: HttpResponse, repository: string, text: string, 
     };
   }
   return { code: 'registry-refused', hint: 'The registry does not take this. Its answer above says why.' };
+}
+
+/** A host on the loopback interface is spoken to without TLS unless a certificate was installed for it. */
+function tlsHint(host: string): string {
+  return isLoopback(host)
+    ? `${host} speaks TLS: install its certificate as certs.d/${host}/ca.crt in the folder of Docker's configuration.`
+    : `${host} speaks TLS: take it out of "insecure-registries".`;
 }
 
 /** A token that is good and does not reach so far (RFC 6750, section 3.1); Docker Hub's word for a lack of rights. */
