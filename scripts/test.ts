@@ -118,6 +118,7 @@ const PARTS: readonly Part[] = [
   check('lint: oxlint', 'oxlint', '--type-aware', '--deny-warnings'),
   check('lint: knip', 'knip'),
   tests('tests', 'vitest.config.ts'),
+  tests('publishing', 'vitest.publishing.config.ts'),
   script('chaos', 'lab/chaos/main.ts', '--runs', '300', '--seed', '1'),
   script('dist', 'scripts/check-dist.ts'),
   script('archive', 'scripts/check-archive.ts'),

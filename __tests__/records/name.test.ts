@@ -244,7 +244,8 @@ describe('the name of a component', () => {
     };
     fc.assert(
       fc.property(fc.oneof(text, fc.constantFrom('a..b', 'a___b', 'a.-b', 'a--b', 'a__b')), candidate => {
-        const isPart = !candidate.includes('/') && isTaken(() => parseRepository(`ghcr.io/acme/${candidate}`));
+        const isPart =
+          !candidate.includes('/') && isTaken(() => parseRepository(`ghcr.io/acme/${candidate}`));
         expect(isTaken(() => parseComponent(candidate))).toBe(isPart);
       }),
       { numRuns: 500 },

@@ -156,6 +156,7 @@ describe('copying manifests to another registry', () => {
   it('waits for a source that does not show yet what was pushed to it', async () => {
     const { from, source, target, manifests, arrived } = await twoRegistries();
     from.on({ path: /manifests/, times: 2, answer: answer(404, 'MANIFEST_UNKNOWN') });
+    from.on({ method: 'GET', path: /blobs/, times: 2, answer: answer(404, 'BLOB_UNKNOWN') });
     await copyManifests(source, target, manifests, { justPushed: true });
     expect(arrived.manifests.size).toBe(2);
   });

@@ -185,7 +185,9 @@ export class Blobs {
   /** The bytes of a blob, which end in an error if they are not those of its descriptor. */
   async #stream(descriptor: BlobDescriptor): Promise<Readable> {
     const { digest } = descriptor;
-    const answer = await this.#connection.open(`blobs/${digest}`);
+    // Copied is what builds have pushed a moment ago, and what a manifest names that was there to be read.
+    const alsoTransient = ({ status }: HttpResponse): boolean => status === 404;
+    const answer = await this.#connection.open(`blobs/${digest}`, { alsoTransient });
     if (!isStream(answer)) throw this.#connection.failure(answer, this.#reading(digest));
     const checked = this.#check(descriptor);
     pipeline(answer.body, checked, () => {}); // a failure of one ends the other, and whoever reads hears of it

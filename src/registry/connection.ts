@@ -54,9 +54,9 @@ export class Connection {
   }
 
   /** Begins to read something in this repository. */
-  async open(path: string): Promise<HttpStream | HttpResponse> {
+  async open(path: string, rest: Partial<HttpRequest> = {}): Promise<HttpStream | HttpResponse> {
     const authenticator = await this.#findAuthenticator();
-    return this.#exchange(authenticator, { method: 'GET', url: this.url(path) }, trusting =>
+    return this.#exchange(authenticator, { method: 'GET', url: this.url(path), ...rest }, trusting =>
       authenticator.open(trusting, this.repository.path, 'pull'),
     );
   }
