@@ -40,7 +40,9 @@ export function stepEnvironment(
 
 function inputsOf(site: Site, components: readonly string[]): Record<string, string> {
   const { world, folder, services } = site;
-  const isAll = components.length === world.components.length;
+  // Beside rows that may be missing, whose component nobody can tell, the merge wants to know which ones it merges.
+  const mayLack = world.allowMissing.length > 0 && world.expects === 'platforms';
+  const isAll = components.length === world.components.length && !(mayLack && components.length > 1);
   const platforms = [...new Set(platformsOf(world, components))];
   const images = world.targetsFrom === 'input' ? site.targetNames('{{component}}') : [];
   return {
