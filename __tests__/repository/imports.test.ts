@@ -130,11 +130,17 @@ function mayImport(room: string, { rooms }: Allowance, file: string, other: stri
   );
 }
 
+/** A circle has no beginning: it is told from the name that comes first, wherever it was entered. */
+function fromFirst(circle: readonly string[]): string[] {
+  const start = circle.indexOf([...circle].sort()[0] ?? '');
+  return [...circle.slice(start), ...circle.slice(0, start + 1)];
+}
+
 /** The first circle of files that import each other, as a path that ends where it began. */
 function findCircle(sources: Sources): string[] | undefined {
   const finished = new Set<string>();
   const visit = (file: string, trail: readonly string[]): string[] | undefined => {
-    if (trail.includes(file)) return [...trail.slice(trail.indexOf(file)), file];
+    if (trail.includes(file)) return fromFirst(trail.slice(trail.indexOf(file)));
     if (finished.has(file)) return undefined;
     for (const target of importsOf(sources.get(file) ?? '')) {
       const other = resolve(file, target);

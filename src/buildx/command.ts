@@ -1,3 +1,4 @@
+import type { IndexFormat } from '../oci/index.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { formatRepository, type Repository } from '../oci/reference.ts';
 
@@ -7,7 +8,7 @@ export interface BuildOptions {
   readonly images: readonly Repository[];
   readonly context: string;
   /** Media types of what is pushed. */
-  readonly format: 'oci' | 'docker';
+  readonly format: IndexFormat;
   /** Hosts, with their port, that speak plain HTTP. */
   readonly insecureRegistries: ReadonlySet<string>;
   readonly builder: string | undefined;

@@ -1,4 +1,5 @@
 import { ManifoldError, oneLine } from '../errors.ts';
+import type { IndexFormat } from '../oci/index.ts';
 import { type Platform, parsePlatform } from '../oci/platform.ts';
 import type { Repository } from '../oci/reference.ts';
 import { parseComponent } from '../records/name.ts';
@@ -22,7 +23,7 @@ export interface BuildInputs extends CommonInputs {
   readonly cacheFrom: string;
   readonly cacheTo: string;
   readonly provenance: string | undefined;
-  readonly format: 'oci' | 'docker';
+  readonly format: IndexFormat;
   /** How many jobs the matrix has; undefined where the runner does not tell. */
   readonly matrixSize: number | undefined;
   readonly matrixIndex: number | undefined;

@@ -1,6 +1,7 @@
 import { ManifoldError, oneLine } from '../errors.ts';
 import { type Annotation, parseAnnotation } from '../oci/annotations.ts';
 import { digestOf } from '../oci/digest.ts';
+import type { IndexFormat } from '../oci/index.ts';
 import { formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { keepTagOf, parseTagEntry, parseTagPattern, type TagEntry } from '../oci/tags.ts';
 import { parseComponent } from '../records/name.ts';
@@ -24,7 +25,7 @@ export interface MergeInputs extends CommonInputs {
   readonly metadata: Metadata | undefined;
   readonly pushByDigestOnly: boolean;
   readonly annotations: readonly Annotation[];
-  readonly format: 'oci' | 'docker';
+  readonly format: IndexFormat;
   /** What an image of one platform becomes: an index of one, or the plain image. */
   readonly singlePlatform: 'index' | 'manifest';
   /** `-{{arch}}`: the template by which each platform gets tags of its own. */

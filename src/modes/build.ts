@@ -3,19 +3,18 @@ import { checkBuildx } from '../buildx/builder.ts';
 import type { BuilderNode } from '../buildx/preflight.ts';
 import { ManifoldError } from '../errors.ts';
 import { DEFAULT_RETRY } from '../http/retry.ts';
-import { Transport } from '../http/transport.ts';
 import type { BuildInputs } from '../inputs.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { formatRepository, type Repository } from '../oci/reference.ts';
 import { formatRecordName } from '../records/name.ts';
 import { openStore } from '../records/open-store.ts';
 import { type BuildRecord, formatRecord } from '../records/record.ts';
-import { Registries } from '../registry/client.ts';
 import { type BuiltImage, readBuiltImage, requirePlatform } from '../registry/image.ts';
 import { buildSummary } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
 import { VERSION } from '../version.ts';
+import { openReach } from './registries.ts';
 
 /** Builds one platform, pushes it by digest, asks the registries what they hold, and leaves a record for the merge. */
 export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
@@ -65,11 +64,7 @@ async function readBack(
   runner: Runner,
   env: NodeJS.ProcessEnv,
 ): Promise<BuiltImage> {
-  const retry = { ...DEFAULT_RETRY, budget: inputs.retryBudget };
-  const said = { onRetry: runner.info, onSecret: runner.mask };
-  const transport = new Transport({ env, retry, userAgent: `manifold/${VERSION}`, ...said });
-  const insecure = inputs.insecureRegistries;
-  const registries = new Registries({ env, transport, onSecret: runner.mask, insecure });
+  const { transport, registries } = openReach(inputs, runner, env);
   const pushed = { justPushed: true };
   const readFrom = async (name: Repository): Promise<BuiltImage> => {
     const repository = registries.repository(name);

@@ -1,6 +1,6 @@
 import { ManifoldError } from '../errors.ts';
-import { DEFAULT_RETRY, type RetryPolicy } from '../http/retry.ts';
-import { Transport } from '../http/transport.ts';
+import type { RetryPolicy } from '../http/retry.ts';
+import type { Transport } from '../http/transport.ts';
 import { imagesOf } from '../inputs/image-templates.ts';
 import type { MergeInputs } from '../inputs.ts';
 import { descriptorOf } from '../oci/manifest.ts';
@@ -15,26 +15,21 @@ import { closeSet } from '../records/closed-set.ts';
 import { collectRecords, type RunRecords } from '../records/collect.ts';
 import { openStore } from '../records/open-store.ts';
 import type { Origin } from '../records/origin.ts';
-import { Registries } from '../registry/client.ts';
 import { indexTree } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
 import { requireIdTokenPermission } from '../sign/identity-token.ts';
 import type { Keyless } from '../sign/keyless.ts';
 import type { BundleVerifier } from '../sign/verify.ts';
-import { VERSION } from '../version.ts';
 import { report } from './merge-report.ts';
+import { openReach } from './registries.ts';
 
 /** Makes one image of all builds of each component: collects, checks, pushes by digest, signs, and only then tags. */
 export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
   const run = readRun(env);
   if (inputs.githubToken !== undefined) runner.mask(inputs.githubToken);
   if (inputs.sign === 'keyless') requireIdTokenPermission(env);
-  const retry = { ...DEFAULT_RETRY, budget: inputs.retryBudget };
-  const said = { onRetry: runner.info, onSecret: runner.mask };
-  const transport = new Transport({ env, retry, userAgent: `manifold/${VERSION}`, ...said });
-  const insecure = inputs.insecureRegistries;
-  const registries = new Registries({ env, transport, onSecret: runner.mask, insecure });
+  const { transport, retry, registries } = openReach(inputs, runner, env);
   try {
     const connect: Connect = repository => registries.repository(repository);
     await publish({ inputs, run, runner, env, transport, retry, connect });

@@ -52,6 +52,12 @@ export const descriptorSchema = v.object({
   platform: v.optional(platform),
 });
 
+const layer = v.object({
+  ...descriptorSchema.entries,
+  /** Where else the content may be had. */
+  urls: v.nullish(v.array(v.string())),
+});
+
 const index = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
@@ -66,7 +72,7 @@ const manifest = v.object({
   mediaType: v.optional(v.string()),
   artifactType: v.optional(v.string()),
   config: descriptorSchema,
-  layers: v.array(descriptorSchema),
+  layers: v.array(layer),
   annotations: v.optional(annotationsSchema),
   subject: v.optional(descriptorSchema),
 });
@@ -83,6 +89,8 @@ const config = v.object({
 
 /** OCI image-spec, descriptor.md. */
 export type Descriptor = v.InferOutput<typeof descriptorSchema>;
+/** A layer's descriptor, which may say where else its content lies. */
+export type Layer = v.InferOutput<typeof layer>;
 /** OCI image-spec, image-index.md; a Docker manifest list has the same shape. */
 export type ImageIndex = v.InferOutput<typeof index>;
 /** OCI image-spec, manifest.md; a Docker image manifest has the same shape. */

@@ -44,6 +44,13 @@ const ARCHITECTURES: Record<string, readonly [architecture: string, variant?: st
   wasm: ['wasm'],
 };
 
+/** All names of architectures that are understood. */
+export const ARCHITECTURE_NAMES: readonly string[] = Object.keys(ARCHITECTURES);
+/** Those of them that are another way to write one. */
+export const ARCHITECTURE_ALIASES: readonly string[] = ARCHITECTURE_NAMES.filter(
+  name => ARCHITECTURES[name]?.[0] !== name,
+);
+
 /** What Go compiles for or has compiled for: its GOOS and GOARCH (golang/go, src/internal/syslist). */
 export const GO_SYSTEMS: readonly string[] = [
   ...['aix', 'android', 'darwin', 'dragonfly', 'freebsd', 'hurd', 'illumos', 'ios', 'js', 'linux', 'nacl'],
@@ -100,7 +107,7 @@ export function parsePlatform(text: string): Platform {
 }
 
 function unknownArchitecture(name: string): string {
-  const known = [...new Set([...Object.keys(ARCHITECTURES), ...GO_ARCHITECTURES])];
+  const known = [...new Set([...ARCHITECTURE_NAMES, ...GO_ARCHITECTURES])];
   const distances = known.map(candidate => distance(name.slice(0, 20), candidate));
   const least = Math.min(...distances);
   const meant = least <= 2 && least < name.length - 1 ? known[distances.indexOf(least)] : undefined;

@@ -139,6 +139,8 @@ export function refuseEqualSuffixes(template: string, platforms: readonly Platfo
 /** The tag of one platform. */
 export interface PlatformTag {
   readonly tag: string;
+  /** The tag of the whole image that it goes with. */
+  readonly leader: string;
   readonly platform: Platform;
 }
 
@@ -153,7 +155,11 @@ export function platformTags(
 ): PlatformTag[] {
   refuseEqualSuffixes(template, platforms);
   const made = tags.flatMap(tag =>
-    platforms.map(platform => ({ tag: parseTag(`${tag}${suffixOf(template, platform)}`), platform })),
+    platforms.map(platform => ({
+      tag: parseTag(`${tag}${suffixOf(template, platform)}`),
+      leader: tag,
+      platform,
+    })),
   );
   const taken = new Set(tags);
   for (const { tag, platform } of made) {

@@ -1,4 +1,5 @@
 import type { Annotation } from '../oci/annotations.ts';
+import type { IndexFormat } from '../oci/index.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { ClosedSet, ComponentSet } from '../records/closed-set.ts';
 import { refuseProblems } from '../records/problems.ts';
@@ -21,7 +22,7 @@ export interface AssembleOptions {
   readonly metadata: readonly Annotation[];
   /** The user's own. */
   readonly annotations: readonly Annotation[];
-  readonly format: 'oci' | 'docker';
+  readonly format: IndexFormat;
   readonly singlePlatform: 'index' | 'manifest';
   /** Told what was done otherwise than it was written, a sentence each. */
   readonly onNotice: (notice: string) => void;

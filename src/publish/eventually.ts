@@ -1,19 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nextDelay, type RetryPolicy } from '../http/retry.ts';
+import { LAG_BUDGET, nextDelay, type RetryPolicy } from '../http/retry.ts';
 
 /**
  * Looks until something is there, as registries show what they took with a delay: an answer that is not undefined, or
- * undefined once the budget is used up.
+ * undefined once the budget is used up, or as much of it as what lags is waited for.
  */
 export async function eventually<T>(
   policy: RetryPolicy,
   look: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
+  const patience = { ...policy, budget: Math.min(policy.budget, LAG_BUDGET) };
   const start = performance.now();
   for (let failures = 1; ; failures++) {
     const found = await look();
     if (found !== undefined) return found;
-    const delay = nextDelay(policy, failures, performance.now() - start, undefined);
+    const delay = nextDelay(patience, failures, performance.now() - start, undefined);
     if (delay === undefined) return undefined;
     await sleep(delay);
   }

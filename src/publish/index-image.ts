@@ -1,5 +1,5 @@
 import { ManifoldError, oneLine } from '../errors.ts';
-import { assembleIndex, type PlatformImage } from '../oci/index.ts';
+import { assembleIndex, type IndexFormat, type PlatformImage } from '../oci/index.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import { comparePlatforms, formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Child } from './children.ts';
@@ -18,7 +18,7 @@ export interface IndexImage {
 }
 
 export interface IndexOptions {
-  readonly format: 'oci' | 'docker';
+  readonly format: IndexFormat;
   readonly singlePlatform: 'index' | 'manifest';
   readonly annotations: Readonly<Record<string, string>>;
   readonly descriptorAnnotations: (platform: Platform) => Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 import { type ErrorCode, ManifoldError } from '../errors.ts';
-import { LAG_BUDGET, type RetryPolicy } from '../http/retry.ts';
+import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import { eventually } from './eventually.ts';
@@ -31,6 +31,13 @@ export interface TagReport {
 /** The order in which tags move, everywhere: who follows the last of them finds the others set. */
 const RANKS: readonly TagRank[] = ['fixed', 'floating', 'latest'];
 
+/** A tag, what it pointed at, and what is to become of it. */
+interface Decided {
+  readonly tag: TagTarget;
+  readonly was: Digest | undefined;
+  readonly decision: MoveDecision;
+}
+
 /**
  * Points tags at images that every registry holds already, and reads each back.
  * @param states what the tags point at now
@@ -41,51 +48,69 @@ export async function moveTags(
   states: TagStates,
   options: TagOptions,
 ): Promise<TagReport> {
+  const outcomes = new Map<string, Outcome>();
+  const all: Decided[] = [];
+  for (const rank of RANKS) {
+    const ranked = tags.filter(tag => tag.rank === rank);
+    const current = outcomes.size === 0 ? states : await lookAgain(ranked, outcomes, options);
+    const decided =
+      current === undefined
+        ? []
+        : ranked.map(tag => ({
+            tag,
+            was: current.get(tag.name)?.digest,
+            decision: decide(tag, tags, current, options),
+          }));
+    all.push(...decided);
+    const moves = decided.filter(({ decision }) => decision.move);
+    await Promise.all(
+      moves.map(async ({ tag }) => outcomes.set(tag.name, await moveTag(tag, options.retry))),
+    );
+    if ([...outcomes.values()].every(({ state }) => state === 'moved')) continue;
+    const untried = (tag: TagTarget): boolean =>
+      RANKS.indexOf(tag.rank) > RANKS.indexOf(rank) && decide(tag, tags, states, options).move;
+    const wanted = tags.filter(tag => outcomes.has(tag.name) || untried(tag));
+    throw tagsFailed(
+      wanted.map(({ name }) => name),
+      outcomes,
+    );
+  }
+  return reportOf(tags, all);
+}
+
+/**
+ * What went before took its time: somebody else may have moved these meanwhile.
+ * @param outcomes gets those that cannot be moved therefore
+ */
+async function lookAgain(
+  tags: readonly TagTarget[],
+  outcomes: Map<string, Outcome>,
+  options: TagOptions,
+): Promise<TagStates | undefined> {
+  try {
+    const current = await readTags(tags);
+    refuseImmutable(tags, current, options);
+    return current;
+  } catch (reason) {
+    for (const { name } of tags) outcomes.set(name, { state: 'refused', reason });
+    return undefined;
+  }
+}
+
+/** In the order of the tags, whatever order they moved in. */
+function reportOf(tags: readonly TagTarget[], all: readonly Decided[]): TagReport {
+  const inOrder = all.toSorted((a, b) => tags.indexOf(a.tag) - tags.indexOf(b.tag));
   const report: { set: TagReport['set'][number][]; kept: TagReport['kept'][number][] } = {
     set: [],
     kept: [],
   };
-  const outcomes = new Map<string, Outcome>();
-  for (const [position, rank] of RANKS.entries()) {
-    const ranked = tags.filter(tag => tag.rank === rank);
-    const later = tags.filter(
-      tag => RANKS.indexOf(tag.rank) > position && decide(tag, tags, states, options).move,
-    );
-    const failed = (): ManifoldError => {
-      const wanted = tags.filter(tag => outcomes.has(tag.name) || later.includes(tag));
-      return tagsFailed(
-        wanted.map(({ name }) => name),
-        outcomes,
-      );
-    };
-    let current = states;
-    // What went before took its time: somebody else may have moved these meanwhile.
-    if (outcomes.size > 0 && ranked.length > 0) {
-      try {
-        current = await readTags(ranked);
-        refuseImmutable(ranked, current, options);
-      } catch (reason) {
-        for (const { name } of ranked) outcomes.set(name, { state: 'refused', reason });
-        throw failed();
-      }
-    }
-    const moves: TagTarget[] = [];
-    for (const tag of ranked) {
-      const decision = decide(tag, tags, current, options);
-      const isKept = !decision.move && decision.outcome === 'kept';
-      if (isKept) report.kept.push({ component: tag.component, name: tag.name, reason: decision.reason });
-      else {
-        const { component, name, content } = tag;
-        report.set.push({ component, name, content, was: current.get(name)?.digest });
-      }
-      if (decision.move) moves.push(tag);
-    }
-    await Promise.all(moves.map(async tag => outcomes.set(tag.name, await moveTag(tag, options.retry))));
-    if ([...outcomes.values()].some(({ state }) => state !== 'moved')) throw failed();
+  for (const { tag, was, decision } of inOrder) {
+    const { component, name, content } = tag;
+    const isKept = !decision.move && decision.outcome === 'kept';
+    if (isKept) report.kept.push({ component, name, reason: decision.reason });
+    else report.set.push({ component, name, content, was });
   }
-  const inOrder = (a: NamedTag, b: NamedTag): number => names.indexOf(a.name) - names.indexOf(b.name);
-  const names = tags.map(({ name }) => name);
-  return { set: report.set.sort(inOrder), kept: report.kept.sort(inOrder) };
+  return report;
 }
 
 /** A tag of a single platform stays where that of the whole image stays. */
@@ -136,8 +161,7 @@ async function moveTag(target: TagTarget, retry: RetryPolicy): Promise<Outcome> 
 
 async function readBack({ client, tag, name, content }: TagTarget, retry: RetryPolicy): Promise<void> {
   let shown: string | undefined;
-  const patience = { ...retry, budget: Math.min(retry.budget, LAG_BUDGET) };
-  const agrees = await eventually(patience, async () => {
+  const agrees = await eventually(retry, async () => {
     shown = (await client.findManifest(tag))?.digest;
     return shown === content.digest ? true : undefined;
   });

@@ -1,5 +1,5 @@
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
-import { LAG_BUDGET, type RetryPolicy } from '../http/retry.ts';
+import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { RepositoryClient } from '../registry/client.ts';
@@ -191,8 +191,7 @@ async function readBack(
   options: SignOptions,
 ): Promise<void> {
   let last: SignatureSearch = { valid: [], invalid: [] };
-  const patience = { ...options.retry, budget: Math.min(options.retry.budget, LAG_BUDGET) };
-  const found = await eventually(patience, async () => {
+  const found = await eventually(options.retry, async () => {
     last = await searchSignatures(repository, manifest.digest, options.verifier);
     return includes(last, identity) ? true : undefined;
   });

@@ -6,6 +6,7 @@ import { matchesPattern, platformTags } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import type { Publication } from './publication.ts';
 import { type Origin, originOf, rankTag, type TagPolicy, type TagRank } from './tag-rules.ts';
+import { refuseShared } from './targets.ts';
 
 /** One tag in one repository, and what it is to point at. */
 export interface TagTarget {
@@ -52,30 +53,16 @@ export function listTags(publications: readonly Publication[], options: TagOptio
       const whole = tags.map(tag => target(tag, image.content, tag));
       const { platformSuffix } = options;
       if (platformSuffix === undefined) return whole;
-      // Tag by tag, and the platforms of each in the order of the index.
-      const single = platformTags(tags, platformSuffix, platforms).map(({ tag }, position) => {
-        const leader = tags[Math.floor(position / platforms.length)] as string;
-        return target(tag, image.manifests[position % platforms.length] as ManifestContent, leader);
+      const single = platformTags(tags, platformSuffix, platforms).flatMap(({ tag, leader, platform }) => {
+        const manifest = image.manifests[platforms.indexOf(platform)];
+        return manifest === undefined ? [] : [target(tag, manifest, leader)];
       });
       return [...whole, ...single];
     });
   });
-  refuseShared(all);
+  // Components that are told apart by their tags may still share one of a single platform.
+  refuseShared(all, 'Choose another "platform-tag-suffix", or take one of these tags out of "tags".');
   return all;
-}
-
-/** Components that share a repository may be told apart by their tags, and still share one of a single platform. */
-function refuseShared(tags: readonly TagTarget[]): void {
-  const owners = new Map<string, string>();
-  for (const { name, component } of tags) {
-    const owner = owners.get(name);
-    if (owner !== undefined) {
-      throw new ManifoldError('invalid-input', `${owner} and ${component} would both be ${name}.`, {
-        hint: 'Choose another "platform-tag-suffix", or take one of these tags out of "tags".',
-      });
-    }
-    owners.set(name, component);
-  }
 }
 
 /** What tags point at, by their full names; absent ones are missing. */

@@ -23,7 +23,7 @@ export interface Destination {
 /**
  * Decides for each component which repositories it goes to, and under which tags.
  * @throws ManifoldError `invalid-input` when a full reference names a repository that no component goes to, or when two
- * components would share a repository's tag
+ * components would share a repository's tag; `missing-input` for a component without any tag
  */
 export function chooseDestinations(
   sets: readonly ComponentSet[],
@@ -32,11 +32,21 @@ export function chooseDestinations(
   const tags = new Map(sets.map(set => [set, tagsOf(set, wanted)]));
   const chosen = new Map(sets.map(set => [set, destinationsOf(set, tags.get(set) ?? [], wanted)]));
   refuseUnused(wanted.tags, [...chosen.values()].flat());
-  for (const [set, destinations] of chosen)
+  for (const [set, destinations] of chosen) {
     if (set.plan !== undefined) refuseUnused(tags.get(set) ?? [], destinations);
-  for (const [set, destinations] of chosen) if (!wanted.byDigestOnly) refuseUntagged(set, destinations);
-  refuseShared(chosen);
+    if (!wanted.byDigestOnly) refuseUntagged(set, destinations);
+  }
+  refuseShared([...chosen].flatMap(namedTags), SHARED);
   return chosen;
+}
+
+const SHARED =
+  'Give each component "images" of its own ("{{component}}" stands for its name), or merge one by "component".';
+
+function namedTags([{ component }, destinations]: readonly [ComponentSet, readonly Destination[]]) {
+  return destinations.flatMap(({ repository, tags }) =>
+    tags.map(tag => ({ component, name: `${formatRepository(repository)}:${tag}` })),
+  );
 }
 
 /** The tags of the plan, or those that the merge was given, but not both: one of them would be a surprise. */
@@ -110,21 +120,20 @@ function refuseUntagged({ component }: ComponentSet, destinations: readonly Dest
   });
 }
 
-/** The last one would win, and nobody could say which that is. */
-function refuseShared(chosen: ReadonlyMap<ComponentSet, readonly Destination[]>): void {
+/**
+ * Refuses a full name of a tag that two components would have: the last one would win, and nobody could say which that is.
+ * @throws ManifoldError `invalid-input`
+ */
+export function refuseShared(
+  tags: readonly { readonly component: string; readonly name: string }[],
+  hint: string,
+): void {
   const owners = new Map<string, string>();
-  for (const [{ component }, destinations] of chosen) {
-    for (const { repository, tags } of destinations) {
-      for (const tag of tags) {
-        const name = `${formatRepository(repository)}:${tag}`;
-        const owner = owners.get(name);
-        if (owner === undefined) owners.set(name, component);
-        else {
-          throw new ManifoldError('invalid-input', `${owner} and ${component} would both be ${name}.`, {
-            hint: 'Give each component "images" of its own ("{{component}}" stands for its name), or merge one by "component".',
-          });
-        }
-      }
+  for (const { name, component } of tags) {
+    const owner = owners.get(name);
+    if (owner !== undefined) {
+      throw new ManifoldError('invalid-input', `${owner} and ${component} would both be ${name}.`, { hint });
     }
+    owners.set(name, component);
   }
 }

@@ -1,7 +1,14 @@
 import * as v from 'valibot';
 import { capitalised, parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
-import { formatPlatform, GO_ARCHITECTURES, GO_SYSTEMS, parsePlatform } from '../oci/platform.ts';
+import {
+  ARCHITECTURE_ALIASES,
+  ARCHITECTURE_NAMES,
+  formatPlatform,
+  GO_ARCHITECTURES,
+  GO_SYSTEMS,
+  parsePlatform,
+} from '../oci/platform.ts';
 import {
   COMPONENT,
   formatReference,
@@ -38,10 +45,8 @@ function canonical(what: string, rewrite: (text: string) => string, form: Form) 
   );
 }
 
-const ARCHITECTURES =
-  'amd64|x86_64|386|i386|i686|x86|arm64|aarch64|arm|armhf|armv7|armv7l|armel|armv6|armv6l|armv5|ppc64le|powerpc64le|ppc64|s390x|riscv64|loong64|loongarch64|mips64le|mips64el|mips64|mipsle|mips|wasm';
-const ALIASES =
-  'x86_64|i386|i686|x86|aarch64|armhf|armv7|armv7l|armel|armv6|armv6l|armv5|powerpc64le|loongarch64|mips64el';
+const ARCHITECTURES = ARCHITECTURE_NAMES.join('|');
+const ALIASES = ARCHITECTURE_ALIASES.join('|');
 const UNKNOWN_TO_GO = `(?:${GO_SYSTEMS.join('|')})/(?!(?:${GO_ARCHITECTURES.join('|')})(?:/|$))`;
 const WORD = '[a-z0-9_]';
 const HOST_PART = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?';
@@ -108,6 +113,17 @@ export function distinct<Item extends v.GenericSchema<string>>(item: Item, what:
     v.metadata({ uniqueItems: true }),
   );
 }
+
+/** What every record says of the job that wrote it. */
+export const sourceFields = {
+  repository: nonEmpty,
+  commit: nonEmpty,
+  ref: v.string(),
+  workflow: v.string(),
+  runId: nonEmpty,
+  runAttempt: count,
+  job: v.string(),
+};
 
 const versioned = v.looseObject({ schemaVersion: v.number() });
 

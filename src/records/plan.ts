@@ -2,12 +2,12 @@ import * as v from 'valibot';
 import { checkDocument } from '../document.ts';
 import {
   component,
-  count,
   distinct,
   imageName,
   nonEmpty,
   parseVersioned,
   platform,
+  sourceFields,
   tag,
   time,
 } from './fields.ts';
@@ -39,15 +39,7 @@ export const planRecord = v.strictObject({
   /** The one time for `org.opencontainers.image.created` of all that the run publishes. */
   created: time,
   version: v.nullable(nonEmpty),
-  source: v.strictObject({
-    repository: nonEmpty,
-    commit: nonEmpty,
-    ref: v.string(),
-    workflow: v.string(),
-    runId: nonEmpty,
-    runAttempt: count,
-    job: v.string(),
-  }),
+  source: v.strictObject(sourceFields),
   manifold: nonEmpty,
 });
 

@@ -2,7 +2,17 @@ import * as v from 'valibot';
 import { checkDocument } from '../document.ts';
 import { digestOf, digestSchema } from '../oci/digest.ts';
 import { formatPlatform } from '../oci/platform.ts';
-import { component, count, distinct, imageName, nonEmpty, parseVersioned, platform, time } from './fields.ts';
+import {
+  component,
+  count,
+  distinct,
+  imageName,
+  nonEmpty,
+  parseVersioned,
+  platform,
+  sourceFields,
+  time,
+} from './fields.ts';
 import type { RecordName } from './name.ts';
 import { type Origin, originAgreements, requireAgreement } from './origin.ts';
 
@@ -24,13 +34,7 @@ const fields = v.strictObject({
   /** Predicate types of the attestations that the registry holds for this image. */
   attestations: v.array(nonEmpty),
   source: v.strictObject({
-    repository: nonEmpty,
-    commit: nonEmpty,
-    ref: v.string(),
-    workflow: v.string(),
-    runId: nonEmpty,
-    runAttempt: count,
-    job: v.string(),
+    ...sourceFields,
     /** How many jobs the matrix has that this build is one of; null where the runner does not tell. */
     matrixSize: v.nullable(count),
     /** Which of them this one is, from 0; null where the runner does not tell. */

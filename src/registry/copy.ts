@@ -1,8 +1,12 @@
-import * as v from 'valibot';
-import { parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
-import { type Descriptor, isManifestType, type ManifestContent, parseManifest } from '../oci/manifest.ts';
+import {
+  type Descriptor,
+  isManifestType,
+  type Layer,
+  type ManifestContent,
+  parseManifest,
+} from '../oci/manifest.ts';
 import type { Arrival } from './blobs.ts';
 import type { GetOptions, RepositoryClient } from './repository-client.ts';
 
@@ -75,7 +79,6 @@ class Copy {
     this.#options = options;
   }
 
-  /** Once, however often it is asked for. */
   manifest(descriptor: Descriptor): Promise<void> {
     // Begun later than noted: what is about another manifest of the same copy finds that one here.
     const copied = Promise.resolve().then(() => this.#copyManifest(descriptor));
@@ -89,8 +92,8 @@ class Copy {
     const content = await this.#small(() => this.#source.getManifest(digest, this.#options));
     const where = `${this.#source.name}@${digest}`;
     refuseOther(content, descriptor, where);
-    const { config, subject } = parseManifest(content, where);
-    await Promise.all([config, ...readLayers(content, where)].map(blob => this.#blob(blob)));
+    const { config, layers, subject } = parseManifest(content, where);
+    await Promise.all([config, ...layers].map(blob => this.#blob(blob)));
     if (present) {
       this.report.manifests.present.push(digest);
       return;
@@ -145,24 +148,9 @@ function refuseOther(content: ManifestContent, descriptor: Descriptor, where: st
   throw new ManifoldError('invalid-document', `${where} has another size or media type than its index says.`);
 }
 
-interface Layer extends Descriptor {
-  /** Where else the content may be had. */
-  readonly urls?: readonly string[] | undefined;
-}
-
-const layerAddresses = v.object({
-  layers: v.array(v.object({ urls: v.nullish(v.array(v.string())) })),
-});
-
-function readLayers(content: ManifestContent, where: string): Layer[] {
-  const { layers } = parseManifest(content, where);
-  const addresses = parseDocument(layerAddresses, content.bytes, `the image manifest ${where}`).layers;
-  return layers.map((layer, position) => ({ ...layer, urls: addresses[position]?.urls ?? [] }));
-}
-
 /** Image-spec, layer.md, "Non-Distributable Layers", and Docker's name for the same. */
-function staysWhereItIs({ mediaType, urls = [] }: Layer): boolean {
-  return urls.length > 0 && /\.nondistributable\.|\.foreign\./.test(mediaType);
+function staysWhereItIs({ mediaType, urls }: Layer): boolean {
+  return (urls ?? []).length > 0 && /\.nondistributable\.|\.foreign\./.test(mediaType);
 }
 
 /** Runs at most so many works at a time, in the order in which they came. */
