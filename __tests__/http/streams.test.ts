@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Handler, readBody, serve } from '../../lab/parts/http.ts';
 import { mayPass } from '../../src/http/faults.ts';
@@ -12,7 +12,7 @@ import {
   isStream,
   type Transport,
 } from '../../src/http/transport.ts';
-import { answering, fine, get, reset, status } from '../servers/answering.ts';
+import { answering, fine, get, idleTimeoutPassed, reset, status } from '../servers/answering.ts';
 import { FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -234,7 +234,7 @@ describe('a reader', () => {
   it('may pause for longer than a server', async () => {
     const { url } = await answering((_, response) => void response.end(Buffer.alloc(8 * MEBIBYTE)));
     const { body } = await streamOf(transport({ idleTimeout: 300 }), get(url));
-    await sleep(700);
+    await idleTimeoutPassed(300);
     expect(await buffer(body)).toHaveLength(8 * MEBIBYTE);
   });
 });

@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Handler, readBody, serve } from '../../lab/parts/http.ts';
 import { ManifoldError } from '../../src/errors.ts';
 import type { BodySource } from '../../src/http/transport.ts';
-import { reset, status } from '../servers/answering.ts';
+import { idleTimeoutPassed, reset, status } from '../servers/answering.ts';
 import { failureOf, opened, SHORT, transport } from '../servers/clients.ts';
 
 /** Bytes that can be had any number of times; `streams` are those that were opened. */
@@ -276,7 +275,7 @@ describe('an answer that comes before the body is through', () => {
 describe('a server', () => {
   it('that has a big body may take longer than usual to answer', async () => {
     const { url } = await receiving(async (_, response) => {
-      await sleep(500);
+      await idleTimeoutPassed(150);
       response.writeHead(201).end();
     });
     const bytes = Buffer.alloc(1_000_000);
