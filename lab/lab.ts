@@ -1,32 +1,25 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ArtifactService, startArtifactService } from './parts/artifact-service.ts';
 import type { StoredArtifact } from './parts/artifact-store.ts';
 import { type Architecture, type BuildKit, nativeArchitecture, startBuildKit } from './parts/buildkit.ts';
+import { ClientSettings } from './parts/client-settings.ts';
 import { Guard } from './parts/guard.ts';
 import type { JobClaims } from './parts/oidc-claims.ts';
-import { type OidcIssuer, type OidcIssuerOptions, startOidcIssuer } from './parts/oidc-issuer.ts';
+import { type OidcIssuer, startOidcIssuer } from './parts/oidc-issuer.ts';
 import { type Credentials, type Registry, type RegistryKind, startRegistry } from './parts/registries.ts';
 import { type Sigstore, startSigstore } from './parts/sigstore.ts';
-import type { TokenServiceOptions } from './parts/token-service.ts';
-import { binDirectory, toolPath } from './tools/catalog.ts';
+import { binDirectory } from './tools/catalog.ts';
 import { requireRoot } from './tools/debian.ts';
 
 export interface LabOptions {
   /** The runners' BuildKit daemons: both, or those named. Needs root. */
   buildkit?: boolean | readonly Architecture[];
   registries?: readonly RegistryKind[];
-  /** Users and rights of the `tls` registry. */
-  tokens?: TokenServiceOptions;
   /** Fulcio, Rekor, timestamp authority, certificate log; the OIDC issuer comes with them. */
   sigstore?: boolean;
   /** The artifact service of the runs. */
   artifacts?: boolean;
-  /** The OIDC issuer; options of it may be given. */
-  oidc?: boolean | OidcIssuerOptions;
-  /** Leaves the lab's folder behind when it ends; so does MANIFOLD_KEEP_LAB=1. */
-  keep?: boolean;
 }
 
 /** One job of one run, as a runner would set it up. */
@@ -66,22 +59,24 @@ export interface Lab {
   artifactsIfAny(run: string): readonly StoredArtifact[];
   /** A new folder in the lab's own. */
   folder(name: string): Promise<string>;
-  /** Keeps the folder after `close`, to look at it; call it when a test failed. */
-  keep(): void;
   /** Ends every process, undoes every mount, removes the folder. May be called twice. */
   close(): Promise<void>;
 }
 
-/** Brings up the chosen parts, each as soon as what it stands on is there; returns when all of them answer. */
+/**
+ * Brings up the chosen parts, each as soon as what it stands on is there; returns when all of them answer.
+ * MANIFOLD_KEEP_LAB=1 leaves the lab's folder behind when it ends.
+ */
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const asRoot = options.buildkit ? requireRoot('BuildKit') : [];
-  const lab = new RunningLab(new Guard('lab', asRoot), asRoot);
-  if (options.keep || process.env.MANIFOLD_KEEP_LAB === '1') lab.keep();
+  const guard = new Guard('lab', asRoot);
+  if (process.env.MANIFOLD_KEEP_LAB === '1') guard.keep();
+  const lab = new RunningLab(guard, asRoot);
   try {
     await lab.start(options);
     return lab;
   } catch (error) {
-    lab.keep();
+    guard.keep();
     await lab.close();
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`the lab did not start; its logs are kept in ${lab.logs}. ${reason}`, { cause: error });
@@ -95,7 +90,7 @@ class RunningLab implements Lab {
   readonly #guard: Guard;
   readonly #asRoot: readonly string[];
   readonly #closers: (() => Promise<void>)[] = [];
-  readonly #logins = new Map<string, Credentials>();
+  readonly #clients: ClientSettings;
   #issuer: OidcIssuer | undefined;
   #artifacts: ArtifactService | undefined;
   #sigstore: Sigstore | undefined;
@@ -108,10 +103,11 @@ class RunningLab implements Lab {
     this.#asRoot = asRoot;
     this.directory = guard.directory;
     this.logs = guard.logs;
+    this.#clients = new ClientSettings(guard.directory);
   }
 
   get issuer(): OidcIssuer {
-    return started(this.#issuer, 'oidc');
+    return started(this.#issuer, 'sigstore');
   }
 
   get artifacts(): ArtifactService {
@@ -150,9 +146,7 @@ class RunningLab implements Lab {
     const { artifacts, oidc } = job.through ?? {};
     return {
       PATH: `${binDirectory()}:${process.env.PATH ?? '/usr/bin:/bin'}`,
-      HOME: join(this.directory, 'home'),
-      ...this.#clientFolders(),
-      REGCTL_CONFIG: this.#regctlConfig,
+      ...this.#clients.environment,
       RUNNER_ARCH: architecture === 'arm64' ? 'ARM64' : 'X64',
       RUNNER_OS: 'Linux',
       RUNNER_TEMP: join(this.directory, 'runner'),
@@ -168,15 +162,8 @@ class RunningLab implements Lab {
     };
   }
 
-  async login(host: string, credentials: Credentials): Promise<void> {
-    this.#logins.set(host, credentials);
-    const auths = Object.fromEntries(
-      [...this.#logins].map(([name, { username, password }]) => {
-        return [name, { auth: Buffer.from(`${username}:${password}`).toString('base64') }];
-      }),
-    );
-    const path = join(this.#clientFolders().DOCKER_CONFIG, 'config.json');
-    await writeFile(path, JSON.stringify({ auths }, undefined, 2));
+  login(host: string, credentials: Credentials): Promise<void> {
+    return this.#clients.login(host, credentials);
   }
 
   artifactsIfAny(run: string): readonly StoredArtifact[] {
@@ -190,10 +177,6 @@ class RunningLab implements Lab {
     return path;
   }
 
-  keep(): void {
-    this.#guard.keep();
-  }
-
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -205,11 +188,10 @@ class RunningLab implements Lab {
   }
 
   async #startIdentity(options: LabOptions): Promise<void> {
-    if (!options.sigstore && !options.oidc) return;
-    const issuer = await startOidcIssuer(typeof options.oidc === 'object' ? options.oidc : {});
+    if (!options.sigstore) return;
+    const issuer = await startOidcIssuer();
     this.#issuer = issuer;
     this.#closers.push(() => issuer.close());
-    if (!options.sigstore) return;
     const sigstore = await startSigstore(this.#guard, issuer.url);
     this.#sigstore = sigstore;
     this.#closers.push(() => sigstore.close());
@@ -223,58 +205,27 @@ class RunningLab implements Lab {
   }
 
   async #startRegistries(options: LabOptions): Promise<void> {
-    const settings = options.tokens ? { tokens: options.tokens } : {};
     await Promise.all(
       (options.registries ?? []).map(async kind => {
-        const registry = await startRegistry(this.#guard, kind, settings);
+        const registry = await startRegistry(this.#guard, kind);
         this.registries.push(registry);
         this.#closers.push(() => registry.close());
       }),
     );
-    await this.#writeClientFolders();
-  }
-
-  /** The folders of Docker's clients: credentials for every registry that asks, and buildx as its plugin. */
-  async #writeClientFolders(): Promise<void> {
-    const { DOCKER_CONFIG, BUILDX_CONFIG } = this.#clientFolders();
-    for (const folder of [join(DOCKER_CONFIG, 'cli-plugins'), BUILDX_CONFIG, join(this.directory, 'home')]) {
-      await mkdir(folder, { recursive: true });
-    }
-    await writeFile(join(DOCKER_CONFIG, 'config.json'), '{}');
-    for (const { host, credentials } of this.registries) {
-      if (credentials) await this.login(host, credentials);
-    }
-    // regctl alone does not know that loopback is plain HTTP.
-    const hosts = await Promise.all(
-      this.registries.map(async ({ host, ca }) => [
-        host,
-        ca === undefined ? { tls: 'disabled' } : { tls: 'enabled', regcert: await readFile(ca, 'utf8') },
-      ]),
-    );
-    await writeFile(this.#regctlConfig, JSON.stringify({ hosts: Object.fromEntries(hosts) }, undefined, 2));
+    await this.#clients.write(this.registries);
   }
 
   async #startBuilders(options: LabOptions): Promise<void> {
     if (!options.buildkit) return;
-    const environment = this.#clientFolders();
-    const plugin = join(environment.DOCKER_CONFIG, 'cli-plugins', 'docker-buildx');
-    if (!existsSync(plugin)) await symlink(toolPath('buildx'), plugin);
+    await this.#clients.installBuildx();
     const buildkit = await startBuildKit(this.#guard, {
       architectures: options.buildkit === true ? ['amd64', 'arm64'] : options.buildkit,
       registries: this.registries,
-      environment,
+      environment: this.#clients.docker,
       asRoot: this.#asRoot,
     });
     this.#buildkit = buildkit;
     this.#closers.push(() => buildkit.close());
-  }
-
-  get #regctlConfig(): string {
-    return join(this.directory, 'regctl.json');
-  }
-
-  #clientFolders(): { DOCKER_CONFIG: string; BUILDX_CONFIG: string } {
-    return { DOCKER_CONFIG: join(this.directory, 'docker'), BUILDX_CONFIG: join(this.directory, 'buildx') };
   }
 }
 

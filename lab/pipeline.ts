@@ -87,6 +87,11 @@ function mergeInputs({ lab }: Release, changes: JobChanges): Record<string, stri
   };
 }
 
+/** Entries of any text as one input: lines of quoted CSV fields, as docker/build-push-action reads its lists. */
+export function listInput(entries: readonly string[]): string {
+  return entries.map(entry => `"${entry.replaceAll('"', '""')}"`).join('\n');
+}
+
 /** The token of the job, as the `github` context has it. */
 export const TOKEN = 'ghs_labTokenOfTheJob';
 

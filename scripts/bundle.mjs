@@ -1,6 +1,7 @@
 // Bundles src/ into dist/: one entry, split so that each mode loads only what it needs.
 // Usage: node scripts/bundle.mjs [output folder, default dist]
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -53,6 +54,30 @@ const withoutTokens = {
   },
 };
 
+/**
+ * Node's own modules are taken as they are, and not by `import`: for that Node reads each export of a module once, and
+ * among those of node:http is WebSocket, whose reading loads an HTTP client of a megabyte that nobody here uses.
+ * The names that nobody imports are left out of the bundle, so that it does not depend on the Node that makes it.
+ */
+const withoutFacades = {
+  name: 'without-facades',
+  setup(builder) {
+    builder.onResolve({ filter: /.*/ }, ({ path: name, kind }) =>
+      kind === 'import-statement' && isBuiltin(name) ? { path: name, namespace: 'built-in' } : undefined,
+    );
+    builder.onLoad({ filter: /.*/, namespace: 'built-in' }, ({ path: name }) => ({
+      contents: `
+        const module = process.getBuiltinModule(${JSON.stringify(name)});
+        const property = name => module[name];
+        export default module;
+        ${Object.getOwnPropertyNames(process.getBuiltinModule(name))
+          .filter(each => each !== 'default')
+          .map(each => `export const ${each} = /* @__PURE__ */ property('${each}');`)
+          .join('\n')}`,
+    }));
+  },
+};
+
 rmSync(outdir, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
@@ -65,7 +90,7 @@ const { metafile } = await build({
   target: 'node24',
   chunkNames: 'chunks/[name]-[hash]',
   minify: true,
-  plugins: [withoutArchives, withoutTokens],
+  plugins: [withoutArchives, withoutTokens, withoutFacades],
   legalComments: 'none',
   metafile: true,
   banner: { js: banner },

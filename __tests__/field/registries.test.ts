@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { sendJson } from '../../lab/parts/http.ts';
 import { parseAnnotation } from '../../src/oci/annotations.ts';
+import { formatRecord } from '../../src/records/record.ts';
 import { failureOf } from '../servers/clients.ts';
-import { TYPES } from '../servers/images.ts';
+import { ORIGIN, TYPES } from '../servers/images.ts';
 import type { TestRegistry } from '../servers/registry.ts';
 import { startRun, tagEntries } from '../servers/run.ts';
 
@@ -149,11 +150,20 @@ describe('annotations', () => {
 });
 
 describe('a tag', () => {
-  /** A run of the same repository, earlier or later than the others, that publishes to the same registry. */
-  async function published(started: string, version: string | undefined) {
+  /**
+   * A run of the same repository, earlier or later than the others, that publishes to the same registry.
+   * @param told number of the run, time of its builds, and the version if there is one
+   */
+  async function published(told: string) {
+    const [runId = '', minute, version] = told.split(' ');
     const run = await startRun();
-    const commit = `${started} ${version}`;
-    for (const platform of BOTH) await run.build(platform, { commit, record: { started } });
+    const started = `${minute}:00.000Z`;
+    for (const platform of BOTH) await run.build(platform, { commit: told, record: { started } });
+    for (const { name, bytes } of run.artifacts.artifacts(ORIGIN.runId)) {
+      const record = JSON.parse(bytes.toString());
+      const source = { ...record.source, runId };
+      run.artifacts.put({ run: runId, name }, formatRecord({ ...record, source }));
+    }
     const metadata = {
       tags: [],
       labels: {},
@@ -163,7 +173,12 @@ describe('a tag', () => {
     const inputs = { sign: 'none', metadata, tags: tagEntries('latest') } as const;
     return {
       run,
-      merge: (changes = {}) => run.merge({ ...inputs, ...changes }, 1, { GITHUB_SHA: commit }),
+      merge: (changes = {}) =>
+        run.merge({ ...inputs, ...changes }, 1, {
+          GITHUB_SHA: told,
+          GITHUB_RUN_ID: runId,
+          ...run.artifacts.jobEnvironment(runId, 'merge'),
+        }),
     };
   }
 
@@ -176,49 +191,41 @@ describe('a tag', () => {
   }
 
   it.each([
-    [
-      'of an older run that ends last',
-      ['2026-11-21T11:00:00.000Z', undefined],
-      ['2026-11-21T10:00:00.000Z', undefined],
-      true,
-    ],
+    ['of an older run that ends last', '2002 2026-11-21T11:00', '2001 2026-11-21T10:00', true],
+    ['of an older run that is run again', '2002 2026-11-21T10:00', '2001 2026-11-21T11:00', true],
     [
       'of an older version that is built later',
-      ['2026-11-20T10:00:00.000Z', '2.0.0'],
-      ['2026-11-21T10:00:00.000Z', '1.9.9'],
+      '999 2026-11-20T10:00 2.0.0',
+      '2001 2026-11-21T10:00 1.9.9',
       true,
     ],
+    ['of a newer run', '999 2026-11-21T10:00', '2001 2026-11-21T11:00', false],
     [
-      'of a newer run',
-      ['2026-11-21T10:00:00.000Z', undefined],
-      ['2026-11-21T11:00:00.000Z', undefined],
+      'of a newer run than one that is dated far ahead',
+      '999 2999-01-01T00:00',
+      '2001 2026-11-21T10:00',
       false,
     ],
-    [
-      'of a newer version',
-      ['2026-11-21T10:00:00.000Z', '1.9.9'],
-      ['2026-11-20T10:00:00.000Z', '2.0.0'],
-      false,
-    ],
+    ['of a newer version', '2002 2026-11-21T10:00 1.9.9', '2001 2026-11-20T10:00 2.0.0', false],
   ] as const)('%s never goes backwards', async (_, there, ours, stays) => {
-    const first = await published(there[0], there[1]);
+    const first = await published(there);
     const { outputs } = await first.merge();
-    const second = await published(ours[0], ours[1]);
+    const second = await published(ours);
     carry(first.run, second.run);
     const told = await second.merge();
     expect(second.run.tags().latest).toBe(stays ? outputs.digest : told.outputs.digest);
     expect(told.outputs['unmoved-tags']).toBe(stays ? `${second.run.images[0]}:latest` : '');
-    if (stays) expect(told.lines.join()).toContain('stays where it was');
+    if (stays) expect(told.lines.join()).toContain('stays where it is');
     // Somebody who wants it otherwise says so.
     await second.merge({ tagPolicy: 'overwrite' });
     expect(second.run.tags().latest).toBe(told.outputs.digest);
   });
 
   it('that must not move refuses the merge before anything is pushed; the same image again is success', async () => {
-    const first = await published('2026-11-21T10:00:00.000Z', undefined);
+    const first = await published('2001 2026-11-21T10:00');
     await first.merge({ tags: tagEntries('1.2.3'), immutableTags: ['1.*'] });
     await first.merge({ tags: tagEntries('1.2.3'), immutableTags: ['1.*'] });
-    const second = await published('2026-11-21T11:00:00.000Z', undefined);
+    const second = await published('2002 2026-11-21T11:00');
     carry(first.run, second.run);
     const error = await failureOf(() => second.merge({ tags: tagEntries('1.2.3'), immutableTags: ['1.*'] }));
     expect(error.code).toBe('tag-immutable');

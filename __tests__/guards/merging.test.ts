@@ -90,7 +90,7 @@ describe('the tags of a merge', () => {
       tags: [`${run.images[0]}:1.0.0`],
       unmoved: [{ name: `${run.images[0]}:latest`, reason: expect.stringContaining('version 2.0.0') }],
     });
-    expect(told.lines.join('\n')).toContain('latest stays where it was');
+    expect(told.lines.join('\n')).toContain('latest stays where it is');
   });
 });
 
@@ -138,7 +138,7 @@ describe('the tags of a merge that signs nothing', () => {
     expect(run.tags()).toEqual({ '1.0.0': told.outputs.digest, latest: digest, '2.0.0': digest });
     expect(run.tags(1)).toEqual({ '1.0.0': told.outputs.digest, latest: told.outputs.digest });
     expect(told.outputs['unmoved-tags']).toBe(`${run.images[0]}:latest`);
-    expect(told.lines.join('\n')).toContain('latest stays where it was');
+    expect(told.lines.join('\n')).toContain('latest stays where it is');
   });
 
   it('are told with what they pointed at before', async () => {

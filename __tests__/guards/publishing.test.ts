@@ -12,7 +12,7 @@ import { publish, setUp as startBuilt } from '../publish/built.ts';
 import { TAG_OPTIONS, tagOf } from '../publish/tagging.ts';
 import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
 import { made, pushImage, storeManifest, TYPES } from '../servers/images.ts';
-import { type SeenRequest, startRegistry, type TestRegistry } from '../servers/registry.ts';
+import { type SeenRequest, sha256, startRegistry, type TestRegistry } from '../servers/registry.ts';
 import { startRun } from '../servers/run.ts';
 import { startSigstore } from '../servers/sigstore.ts';
 
@@ -58,6 +58,25 @@ describe('the index of a merge', () => {
     }
   });
 
+  it.each([
+    ['signed', {}],
+    ['by digest only', { tags: [], pushByDigestOnly: true, sign: 'none' }],
+  ] as const)('that a registry says it took and has not is missed: %s', async (_, inputs) => {
+    const run = await built();
+    run.registries[1]?.on({
+      method: 'PUT',
+      path: /\/manifests\/sha256:/,
+      answer: ({ body }, response) => {
+        const { manifests } = JSON.parse(body.toString());
+        if (manifests === undefined) return;
+        response.writeHead(201, { 'docker-content-digest': sha256(body) }).end();
+      },
+    });
+    const error = await failureOf(() => run.merge(inputs));
+    expect(error.code).toBe('registry-not-found');
+    for (const index of [0, 1]) expect(run.tags(index)).toEqual({ latest: OLD });
+  });
+
   it.each([0, 1])('that registry %d refuses is signed in no registry', async position => {
     const run = await built();
     run.registries[position]?.on({
@@ -81,7 +100,7 @@ async function signing() {
   const client = clientOf(registry);
   await client.putManifest(image.content);
   const root = descriptorOf(image.content);
-  const subject = { children: childrenOf(publication), root, repositories: [client] };
+  const subject = { component: 'app', children: childrenOf(publication), root, repositories: [client] };
   const [issuer, another, sigstore] = await Promise.all([
     opened(startOidcIssuer()),
     opened(startOidcIssuer()),
@@ -96,7 +115,7 @@ async function signing() {
       onSecret: () => {},
     });
     const { identity, subjects } = await signEverywhere([subject], { keyless, verifier, retry });
-    return { identity, ...(subjects[0] as SubjectReport) };
+    return { identity, ...(subjects.get('app') as SubjectReport) };
   };
   const signers = async () => (await searchSignatures(client, image.content.digest, verifier)).valid;
   return { registry, issuer, another, sign, signers };

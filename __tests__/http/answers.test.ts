@@ -1,8 +1,9 @@
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type Handler, serve } from '../../lab/parts/http.ts';
-import { Transport } from '../../src/http/transport.ts';
+import { type Handler, readBody, serve } from '../../lab/parts/http.ts';
+import { type BodySource, Transport } from '../../src/http/transport.ts';
 import { followUrl } from '../../src/http/url.ts';
 import { answering, fine, get, status } from '../servers/answering.ts';
 import { FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
@@ -187,16 +188,98 @@ describe('a redirect', () => {
     expect(seen).toHaveLength(6);
   });
 
-  it('of a write is not followed: the caller decides', async () => {
-    const { seen, url } = await answering(status(307, { location: '/elsewhere' }), fine);
-    const response = await transport().request({ method: 'PUT', url, body: Buffer.from('x') });
-    expect(response.status).toBe(307);
-    expect(seen).toHaveLength(1);
-  });
-
   it('to nowhere is a failure of ours and not of the program', async () => {
     const { url } = await answering(status(302, { location: 'http://[' }));
     await failureOf(() => transport({ retry: { ...FAST, budget: 10 } }).request(get(url)));
+  });
+});
+
+describe('a redirect of what writes', () => {
+  /** Tells what it was sent. */
+  const mirror: Handler = async (request, response) => {
+    const { method, url, headers } = request;
+    const body = (await readBody(request)).toString();
+    response.end(`${method} ${url} ${headers.authorization} ${body}`);
+  };
+  const leading = async (code: number, location: string) => {
+    const seen: string[] = [];
+    const server = await opened(
+      serve((request, response) => {
+        seen.push(`${request.method} ${request.url}`);
+        if (request.url === '/elsewhere') return mirror(request, response);
+        return status(code, { location })(request, response);
+      }),
+    );
+    return { seen, url: new URL(`${server.url}/path`) };
+  };
+  const headers = { authorization: 'Bearer secret' };
+  const again: BodySource = { size: 1, open: async () => Readable.from(['x'], { objectMode: false }) };
+
+  it.each([
+    ['PUT', 307, Buffer.from('x')],
+    ['PUT', 308, Buffer.from('x')],
+    ['POST', 307, Buffer.from('x')],
+    ['PUT', 307, again],
+  ] as const)('is followed within its origin, with the body: %s, %d', async (method, code, body) => {
+    const { url } = await leading(code, '/elsewhere');
+    const response = await transport().request({ method, url, headers, body });
+    expect(response.body.toString()).toBe(`${method} /elsewhere Bearer secret x`);
+    expect(response.url.pathname).toBe('/elsewhere');
+  });
+
+  it('is followed without a body, too', async () => {
+    const { url } = await leading(307, '/elsewhere');
+    const response = await transport().request({ method: 'POST', url });
+    expect(response.body.toString()).toBe('POST /elsewhere undefined ');
+  });
+
+  it.each(['PUT', 'POST'] as const)('leads to no other origin: %s', async method => {
+    const { seen, url: other } = await leading(200, '');
+    const { url } = await leading(307, other.href);
+    const response = await transport().request({ method, url, headers, body: Buffer.from('x') });
+    expect(response.status).toBe(307);
+    expect(seen).toEqual([]);
+  });
+
+  it.each([301, 302, 303])('is the answer where it need not keep the method: %d', async code => {
+    const { seen, url } = await leading(code, '/elsewhere');
+    const response = await transport().request({ method: 'POST', url, body: Buffer.from('x') });
+    expect(response.status).toBe(code);
+    expect(seen).toEqual(['POST /path']);
+  });
+
+  it('is the answer where the body is given once', async () => {
+    const { seen, url } = await leading(307, '/elsewhere');
+    let begun = 0;
+    const once: BodySource = {
+      size: 1,
+      isGivenOnce: true,
+      open: () => {
+        begun++;
+        return again.open();
+      },
+    };
+    expect((await transport().request({ method: 'PUT', url, body: once })).status).toBe(307);
+    expect([seen.length, begun]).toEqual([1, 1]);
+  });
+
+  it('in a circle ends', async () => {
+    const { seen, url } = await leading(307, '/path');
+    const error = await failureOf(() => transport().request({ method: 'PUT', url, body: Buffer.from('x') }));
+    expect(error.code).toBe('registry-refused');
+    expect(seen).toHaveLength(6);
+  });
+
+  it('leads anew for each try', async () => {
+    let answers = 0;
+    const server = await opened(
+      serve((request, response) => {
+        if (request.url !== '/elsewhere') return status(307, { location: '/elsewhere' })(request, response);
+        return (++answers < 3 ? status(503) : mirror)(request, response);
+      }),
+    );
+    const request = { method: 'PUT', url: new URL(server.url), body: Buffer.from('x') } as const;
+    expect((await transport().request(request)).body.toString()).toBe('PUT /elsewhere undefined x');
   });
 });
 

@@ -112,6 +112,13 @@ describe('a request that fails for a passing reason', () => {
   });
 });
 
+/** The clock by which budgets are counted, as far as it is moved. Timers go by another. */
+function fakeClock(): (milliseconds: number) => void {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  return milliseconds => vi.advanceTimersByTime(milliseconds);
+}
+
 describe('the end of the budget', () => {
   it('brings the last answer', async () => {
     const { seen, url } = await answering(status(503, {}, 'busy'));
@@ -132,6 +139,45 @@ describe('the end of the budget', () => {
     expect(error.message).not.toContain('secret');
     expect(error.hint).toContain(url.host);
     expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it('is counted from the first failure: a try that took longer than all of it is followed by another', async () => {
+    const pass = fakeClock();
+    const { seen, url } = await answering((...exchanged) => {
+      pass(FAST.budget * 2);
+      return status(503)(...exchanged);
+    }, fine);
+    expect((await transport().request(get(url))).status).toBe(200);
+    expect(seen).toHaveLength(2);
+  });
+
+  it('is counted from the first failure, and not from the last', async () => {
+    const pass = fakeClock();
+    const slow: Handler = (...exchanged) => {
+      pass(FAST.budget * 0.6);
+      return status(503)(...exchanged);
+    };
+    const { seen, url } = await answering(slow);
+    expect((await transport().request(get(url))).status).toBe(503);
+    expect(seen).toHaveLength(3);
+  });
+
+  it('is not counted while a request waits for its place', async () => {
+    const pass = fakeClock();
+    const held: ServerResponse[] = [];
+    const { seen, url } = await answering(
+      (_, response) => void held.push(response),
+      (_, response) => {
+        pass(FAST.budget * 2);
+        for (const each of [...held, response]) each.end();
+      },
+      status(503),
+      fine,
+    );
+    const client = transport({ socketsPerHost: 2 });
+    const answers = await Promise.all([1, 2, 3].map(() => client.request(get(url))));
+    expect(answers.map(answer => answer.status)).toEqual([200, 200, 200]);
+    expect(seen).toHaveLength(4);
   });
 
   it('of nothing still allows one try', async () => {

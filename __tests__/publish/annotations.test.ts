@@ -6,6 +6,7 @@ import { failureOf } from '../servers/clients.ts';
 import { made, recordOf, TYPES } from '../servers/images.ts';
 
 const OCI = 'org.opencontainers.image';
+const RUN = 'dev.manifold.run';
 const [AMD64, ARM64] = ['linux/amd64', 'linux/arm64'].map(parsePlatform);
 const RECORDS = [
   recordOf(made(TYPES.index, 'a'), 'linux/amd64', { started: '2026-11-21T10:00:05.000Z' }),
@@ -33,6 +34,7 @@ describe('the annotations of an index', () => {
       [`${OCI}.created`]: '2026-11-21T10:00:03.000Z',
       [`${OCI}.revision`]: RECORDS[0]?.source.commit,
       [`${OCI}.source`]: 'https://github.com/acme/app',
+      [RUN]: RECORDS[0]?.source.runId,
     });
     expect(annotate({ records: [...RECORDS].reverse() })).toMatchObject({ index: annotate().index });
   });
@@ -40,6 +42,14 @@ describe('the annotations of an index', () => {
   it('have the time of the plan, which is one for all components', () => {
     const created = '2026-11-21T09:00:00.000Z';
     expect(annotate({ created }).index[`${OCI}.created`]).toBe(created);
+  });
+
+  it('by a plan do not tell the run: another run of the same plan makes the same bytes', () => {
+    const created = '2026-11-21T09:00:00.000Z';
+    const records = RECORDS.map(record => ({ ...record, source: { ...record.source, runId: '1002' } }));
+    expect(annotate({ created, records }).index).toEqual(annotate({ created }).index);
+    expect(annotate({ created }).index).not.toHaveProperty([RUN]);
+    expect(annotate({ records }).index[RUN]).toBe('1002');
   });
 
   it('have the version, where there is one', () => {
@@ -51,11 +61,11 @@ describe('the annotations of an index', () => {
     expect(annotate({ missing }).index['dev.manifold.missing-platforms']).toBe('linux/s390x,linux/arm/v7');
   });
 
-  it.each(['created', 'revision', 'source'])(
+  it.each([`${OCI}.created`, `${OCI}.revision`, `${OCI}.source`, RUN])(
     'are those of docker/metadata-action, except for its %s, which the builds know better',
     key => {
       const metadata = ['index', 'manifest-descriptor', 'manifest'].flatMap(level =>
-        all(`${level}:${OCI}.${key}=theirs`, `${level}:${OCI}.title=App`),
+        all(`${level}:${key}=theirs`, `${level}:${OCI}.title=App`),
       );
       const { index, descriptors } = annotate({ metadata });
       expect(index).toEqual({ ...annotate().index, [`${OCI}.title`]: 'App' });
@@ -70,6 +80,7 @@ describe('the annotations of an index', () => {
       `index:${OCI}.created=2020-01-01T00:00:00Z`,
       `index:${OCI}.revision=ours`,
       `index:${OCI}.source=ours`,
+      `index:${RUN}=ours`,
     );
     expect(annotate({ metadata, given }).index).toMatchObject({
       [`${OCI}.title`]: 'ours',
@@ -77,6 +88,7 @@ describe('the annotations of an index', () => {
       [`${OCI}.created`]: '2020-01-01T00:00:00Z',
       [`${OCI}.revision`]: 'ours',
       [`${OCI}.source`]: 'ours',
+      [RUN]: 'ours',
     });
   });
 

@@ -98,9 +98,10 @@ describe.each([
   });
 });
 
-const options = ({ connect }: Built, change: Partial<AssembleOptions> = {}): AssembleOptions => ({
+const options = ({ connect, reader }: Built, change: Partial<AssembleOptions> = {}): AssembleOptions => ({
   destinations: { images: undefined, tags: tagEntries('1.0'), byDigestOnly: false },
   connect,
+  reader,
   server: 'https://github.com',
   created: undefined,
   version: undefined,

@@ -1,7 +1,7 @@
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { parseTagEntry, type TagEntry } from '../../src/oci/tags.ts';
 import { type AssembleOptions, assemble } from '../../src/publish/assemble.ts';
-import { type Connect, readChildren } from '../../src/publish/children.ts';
+import { BuildReader, type Connect, readChildren } from '../../src/publish/children.ts';
 import type { Publication } from '../../src/publish/publication.ts';
 import type { ComponentSet } from '../../src/records/closed-set.ts';
 import type { BuildRecord } from '../../src/records/record.ts';
@@ -49,18 +49,19 @@ export async function setUp(options: BuiltOptions = {}) {
   const set: ComponentSet = { component, records, missing: [], plan: undefined };
   const clients = clientsOf({ retry: options.retry ?? FAST });
   const connect: Connect = repository => clients.repository(repository);
-  return { registries, names, repositories, images, push, record, records, set, connect };
+  const reader = new BuildReader(connect);
+  return { registries, names, repositories, images, push, record, records, set, connect, reader };
 }
 
 export type Built = Awaited<ReturnType<typeof setUp>>;
 
 /** The children of all builds, read from where they were pushed. */
-export const childrenOf = ({ records, repositories, connect }: Built) =>
-  readChildren(records, repositories, connect);
+export const childrenOf = ({ records, repositories, reader }: Built) =>
+  readChildren(records, repositories, reader);
 
 /** What a merge makes of the builds; `notices` is what it tells of it. */
 export async function publish(
-  { set, connect }: Pick<Built, 'set' | 'connect'>,
+  { set, connect, reader }: Pick<Built, 'set' | 'connect' | 'reader'>,
   change: Partial<AssembleOptions> = {},
 ): Promise<{ publication: Publication; notices: string[] }> {
   const notices: string[] = [];
@@ -69,6 +70,7 @@ export async function publish(
     {
       destinations: { images: undefined, tags: tagEntries('1.0', 'latest'), byDigestOnly: false },
       connect,
+      reader,
       server: 'https://github.com',
       created: undefined,
       version: undefined,

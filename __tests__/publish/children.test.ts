@@ -41,9 +41,35 @@ describe('the builds of a component', () => {
     }
   });
 
+  it.each([
+    ['wherever they go', undefined],
+    ['where they go', 1],
+  ])('are read once, when their records came: %s', async (_, from) => {
+    const all = await setUp({ registries: [{}, {}] });
+    const targets = from === undefined ? undefined : all.repositories.slice(from);
+    for (const record of all.records) all.reader.begin(record, targets);
+    const begun = await Promise.all(
+      all.records.map(record => all.reader.read(record, all.names[from ?? 0] ?? '')),
+    );
+    for (const registry of all.registries) registry.log.length = 0;
+    const { children } = await readChildren(all.records, targets ?? all.repositories.slice(0, 1), all.reader);
+    expect(children.map(({ built }) => built)).toEqual(begun);
+    expect(all.registries.flatMap(({ log }) => log)).toEqual([]);
+  });
+
+  it('that cannot be read are nothing to anybody who does not ask for them', async () => {
+    const all = await setUp({ retry: SHORT });
+    const [record] = all.records;
+    all.registries[0]?.repository('acme/app').manifests.clear();
+    if (record === undefined) throw new Error('no record');
+    all.reader.begin(record, undefined);
+    const { problems } = await childrenOf({ ...all, records: [record] });
+    expect(problems).toMatchObject([{ code: 'registry-not-found', platform: record.platform }]);
+  });
+
   it('are read where they go: a name of the builds that is no target is left alone', async () => {
     const all = await setUp({ registries: [{}, {}] });
-    const { children } = await readChildren(all.records, all.repositories.slice(1), all.connect);
+    const { children } = await readChildren(all.records, all.repositories.slice(1), all.reader);
     expect(children.map(({ source }) => source.name)).toEqual([all.names[1], all.names[1]]);
     expect(all.registries[0]?.log).toEqual([]);
   });
@@ -51,7 +77,7 @@ describe('the builds of a component', () => {
   it('are read where they were pushed when they go elsewhere', async () => {
     const all = await setUp();
     const elsewhere = [{ registry: all.registries[0]?.host ?? '', path: 'acme/other' }];
-    const { children } = await readChildren(all.records, elsewhere, all.connect);
+    const { children } = await readChildren(all.records, elsewhere, all.reader);
     expect(children.map(({ source }) => source.name)).toEqual([all.names[0], all.names[0]]);
   });
 

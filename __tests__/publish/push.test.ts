@@ -3,7 +3,7 @@ import { sendJson } from '../../lab/parts/http.ts';
 import { parseTagEntry } from '../../src/oci/tags.ts';
 import type { Publication, Target } from '../../src/publish/publication.ts';
 import { bringChildren, keepChildren, pushIndex } from '../../src/publish/push.ts';
-import { failureOf, SHORT } from '../servers/clients.ts';
+import { FAST, failureOf, SHORT } from '../servers/clients.ts';
 import type { TestRegistry } from '../servers/registry.ts';
 import { type Built, type BuiltOptions, publish, setUp } from './built.ts';
 
@@ -37,7 +37,9 @@ async function built(options: Options = {}) {
     await everywhere(target => bringChildren(publication, target, { connect, onProgress }));
     await everywhere(target => pushIndex(publication, target, new Map()));
     const { keepTags } = options;
-    if (keepTags !== undefined) await everywhere(target => keepChildren(publication, target, keepTags));
+    if (keepTags === undefined) return;
+    const keeping = { template: keepTags, retry: options.retry ?? FAST };
+    await everywhere(target => keepChildren(publication, target, keeping));
   };
   return { ...all, publication, push, lines };
 }
@@ -149,6 +151,22 @@ describe('an image that goes where its builds did not', () => {
     expect(holds(second, 'acme/other', all.publication)).toBe(true);
   });
 
+  it('comes from another name of the builds where one has lost it', async () => {
+    const all = await built({
+      registries: [{}, {}, {}],
+      to: 2,
+      targets: [[2, 'acme/release']],
+      retry: SHORT,
+    });
+    const [, lost] = [...all.images.values()];
+    const digest = lost?.manifest.descriptor.digest ?? '';
+    all.registries[0]?.repository('acme/app').manifests.delete(digest);
+    await all.push();
+    expect(all.registries[2]?.repository('acme/release').manifests.get(digest)?.bytes).toEqual(
+      lost?.manifest.bytes,
+    );
+  });
+
   it('waits for a source that does not show what was pushed to it a moment ago', async () => {
     const all = await built({
       registries: [{}, {}],
@@ -225,6 +243,44 @@ describe('children that are kept by tags', () => {
     });
     expect((await failureOf(all.push)).code).toBe('registry-forbidden');
     expect(holds(all.registries[0], 'acme/app', all.publication)).toBe(true);
+  });
+
+  it.each(['does not exist', 'points at'])(
+    'are read back: a tag that the registry took and that %s',
+    async end => {
+      const all = await built({ keepTags: 'keep-{{digest}}', retry: SHORT });
+      const [registry] = all.registries as [TestRegistry];
+      const contents = registry.repository('acme/app');
+      const [other] = [...contents.manifests.keys()];
+      const { digest } = all.images.get('linux/arm64')?.attestation?.descriptor ?? {};
+      const tag = `keep-${digest?.slice('sha256:'.length)}`;
+      registry.on({
+        method: 'PUT',
+        path: new RegExp(`/manifests/${tag}`),
+        answer: (_, response) => {
+          if (end === 'points at') contents.tags.set(tag, other ?? '');
+          response.writeHead(201).end();
+        },
+      });
+      const error = await failureOf(all.push);
+      expect(error.code).toBe('tag-moved');
+      expect(error.message).toContain(`took the tag for ${digest}, but ${all.names[0]}:${tag} ${end}`);
+      expect(error.hint).toContain('"keep-tags"');
+    },
+  );
+
+  it('are looked for again where the registry shows them late', async () => {
+    const all = await built({ keepTags: 'keep-{{digest}}' });
+    const [registry] = all.registries as [TestRegistry];
+    registry.on({
+      method: 'HEAD',
+      path: /\/manifests\/keep-/,
+      times: 6,
+      answer: (_, response) => void response.writeHead(404).end(),
+    });
+    await all.push();
+    expect(registry.repository('acme/app').tags.size).toBe(4);
+    expect(registry.count('HEAD', /\/manifests\/keep-/)).toBe(10);
   });
 
   it('are waited for where the registry does not see their parts yet', async () => {

@@ -22,6 +22,7 @@ async function setUp(...kinds: RegistryOptions[]) {
   const clients = publication.targets.map(({ client }) => client);
   await Promise.all(clients.map(client => client.putManifest(image.content)));
   const subject: SigningSubject = {
+    component: 'app',
     children: childrenOf(publication),
     root: descriptorOf(image.content),
     repositories: clients,
@@ -38,7 +39,7 @@ async function setUp(...kinds: RegistryOptions[]) {
   const manifests = subject.children.map(({ digest }) => digest);
   const sign = async (retry = FAST, keyless = keylessOf()) => {
     const { identity, subjects } = await signEverywhere([subject], { keyless, verifier, retry });
-    return { identity, ...(subjects[0] as SubjectReport) };
+    return { identity, ...(subjects.get('app') as SubjectReport) };
   };
   const identities = async (position: number, digest: Digest) =>
     (await searchSignatures(clients[position] as (typeof clients)[0], digest, verifier)).valid;
@@ -206,11 +207,11 @@ describe('signing an image', () => {
   it('signs several images with one certificate, each manifest once, and tells of each', async () => {
     const { sigstore, subject, verifier, keylessOf } = await setUp({ referrers: 'api' });
     const [child] = subject.children;
-    const single = { ...subject, children: [], root: child as (typeof subject)['root'] };
+    const single = { ...subject, component: 'single', children: [], root: child as (typeof subject)['root'] };
     const options = { keyless: keylessOf(), verifier, retry: FAST };
     const { subjects } = await signEverywhere([subject, single], options);
-    expect(subjects[0]).toEqual({ manifests: 5, attached: 5 });
-    expect(subjects[1]?.manifests).toBe(1);
+    expect(subjects.get('app')).toEqual({ manifests: 5, attached: 5 });
+    expect(subjects.get('single')?.manifests).toBe(1);
     expect(sigstore.log.filter(path => path.includes('signingCert'))).toHaveLength(1);
     expect(sigstore.log.filter(path => path.includes('entries'))).toHaveLength(5);
   });
@@ -220,7 +221,7 @@ describe('signing an image', () => {
     const root = subject.children[0] as (typeof subject)['root'];
     const options = { keyless: keylessOf(), verifier, retry: FAST };
     const { subjects } = await signEverywhere([{ ...subject, children: [], root }], options);
-    expect(subjects).toEqual([{ manifests: 1, attached: 1 }]);
+    expect(subjects).toEqual(new Map([['app', { manifests: 1, attached: 1 }]]));
     expect(await identities(0, root.digest)).toHaveLength(1);
     expect(await identities(0, subject.root.digest)).toEqual([]);
   });

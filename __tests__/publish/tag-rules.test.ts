@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/oci/digest.ts';
-import { decideMove, type Origin, originOf, rankTag, TAG_POLICIES } from '../../src/publish/tag-rules.ts';
+import { decideMove, type Lineage, lineageOf, rankTag, TAG_POLICIES } from '../../src/publish/tag-rules.ts';
 import { compareVersions } from '../../src/publish/versions.ts';
 import { anyText } from '../servers/arbitraries.ts';
 
@@ -11,9 +11,9 @@ const SOURCE = 'https://github.com/acme/app';
 const NOON = '2026-11-21T12:00:00.000Z';
 const LATER = '2026-11-21T12:00:01.000Z';
 
-const ours = (origin: Partial<Origin> = {}): Origin => ({ digest: OURS, source: SOURCE, ...origin });
-const theirs = (origin: Partial<Origin> = {}): Origin => ({ digest: THEIRS, source: SOURCE, ...origin });
-const newest = (mine: Partial<Origin>, current: Partial<Origin>) =>
+const ours = (origin: Partial<Lineage> = {}): Lineage => ({ digest: OURS, source: SOURCE, ...origin });
+const theirs = (origin: Partial<Lineage> = {}): Lineage => ({ digest: THEIRS, source: SOURCE, ...origin });
+const newest = (mine: Partial<Lineage>, current: Partial<Lineage>) =>
   decideMove('newest', ours(mine), theirs(current));
 const MOVE = { move: true };
 const kept = (reason: string) => ({
@@ -78,22 +78,33 @@ describe('a tag', () => {
   });
 });
 
-describe('the origin of an image', () => {
+describe('the lineage of an image', () => {
   it('is read from its annotations', () => {
     const annotations = {
       'org.opencontainers.image.source': SOURCE,
       'org.opencontainers.image.version': ' 1.2.3 ',
       'org.opencontainers.image.revision': 'c0ffee',
       'org.opencontainers.image.created': NOON,
+      'dev.manifold.run': ' 1001 ',
       source: 'other',
+      run: 'other',
+      'org.opencontainers.image.run': 'other',
     };
-    const expected = { digest: OURS, source: SOURCE, version: '1.2.3', revision: 'c0ffee', created: NOON };
-    expect(originOf(annotations, OURS)).toEqual(expected);
+    const expected = {
+      digest: OURS,
+      source: SOURCE,
+      version: '1.2.3',
+      revision: 'c0ffee',
+      created: NOON,
+      run: '1001',
+    };
+    expect(lineageOf(annotations, OURS)).toEqual(expected);
   });
 
   it('is only the digest where there are none, or empty ones', () => {
-    expect(originOf(undefined, OURS)).toEqual({ digest: OURS });
-    expect(originOf({ 'org.opencontainers.image.version': '' }, OURS)).toEqual({ digest: OURS });
+    expect(lineageOf(undefined, OURS)).toEqual({ digest: OURS });
+    const empty = { 'org.opencontainers.image.version': '', 'dev.manifold.run': ' ' };
+    expect(lineageOf(empty, OURS)).toEqual({ digest: OURS });
   });
 });
 
@@ -234,6 +245,83 @@ describe('by "newest" a tag', () => {
     expect(newest(built(undefined, NOON), built(undefined, LATER))).toMatchObject({ outcome: 'kept' });
   });
 
+  it('of a later run stays, although an earlier run was run again and so built later', () => {
+    const rerun = { run: '1001', revision: 'decade', created: LATER };
+    expect(newest(rerun, { run: '1002', revision: 'c0ffee', created: NOON })).toEqual(
+      kept('an image of the workflow run 1002, which was started after the run 1001 that built this one'),
+    );
+  });
+
+  it('of an earlier run moves, although its builds are dated far ahead', () => {
+    const frozen = { run: '1001', created: '2999-01-01T00:00:00Z' };
+    expect(newest({ run: '1002', created: NOON }, frozen)).toEqual(MOVE);
+  });
+
+  it('of the same run moves, whatever its attempts say of their time', () => {
+    expect(newest({ run: '1001', created: NOON }, { run: '1001', created: LATER })).toEqual(MOVE);
+  });
+
+  it('goes by versions and commits before it looks at runs', () => {
+    expect(newest({ version: '1.2.4', run: '1' }, { version: '1.2.3', run: '2' })).toEqual(MOVE);
+    expect(newest({ version: '1.2.3', run: '2' }, { version: '1.2.4', run: '1' })).toEqual(
+      kept('version 1.2.4'),
+    );
+    expect(newest({ version: '1.2.3', run: '1' }, { version: '1.2.3', run: '2' })).toEqual(kept('run 2'));
+    expect(newest({ revision: 'c0ffee', run: '1' }, { revision: 'c0ffee', run: '2' })).toEqual(MOVE);
+  });
+
+  it('of another source moves, whatever its run', () => {
+    expect(newest({ run: '1' }, { run: '2', source: 'https://github.com/acme/other' })).toEqual(MOVE);
+  });
+
+  it.each([
+    ['only ours tells', '2', undefined],
+    ['only the other tells', undefined, '1'],
+    ['one is no number', '2', '1a'],
+    ['one is below zero', '2', '-1'],
+    ['one is a fraction', '2', '1.0'],
+    ['one is hexadecimal', '2', '0x1'],
+    ['one is in other digits', '2', '١'],
+  ])('goes by the time of the build where %s of a run', (_, mine, current) => {
+    const run = (number: string | undefined) => (number === undefined ? {} : { run: number });
+    expect(newest({ created: NOON, ...run(mine) }, { created: LATER, ...run(current) })).toEqual(
+      kept(`${LATER}, which is newer than this one of ${NOON}`),
+    );
+    expect(newest({ created: LATER, ...run(mine) }, { created: NOON, ...run(current) })).toEqual(MOVE);
+  });
+
+  it('stays exactly where its run has the higher number, of whatever length', () => {
+    const number = fc.oneof(fc.bigInt({ min: 0n, max: 20n }), fc.bigInt({ min: 0n, max: 10n ** 60n }));
+    const zeros = fc.constantFrom('', '0', '000');
+    const time = fc.constantFrom(NOON, LATER, undefined);
+    fc.assert(
+      fc.property(number, number, zeros, zeros, time, time, (mine, current, some, others, here, there) => {
+        const built = (run: string, created: string | undefined) => ({ run, ...(created && { created }) });
+        const decision = newest(built(`${some}${mine}`, here), built(`${others}${current}`, there));
+        expect(decision.move).toBe(current <= mine);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('never keeps two images from each other', () => {
+    const one = fc.record(
+      {
+        version: fc.constantFrom('1.0.0', '1.1.0', 'main'),
+        revision: fc.constantFrom('c0ffee', 'decade'),
+        run: fc.constantFrom('1', '2', '010', 'x', '9'.repeat(40)),
+        created: fc.constantFrom(NOON, LATER, 'tomorrow'),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(one, one, (a, b) => {
+        expect(newest(a, b).move || newest(b, a).move).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('compares times and not how they are written', () => {
     expect(newest({ created: NOON }, { created: '2026-11-21T13:30:00+01:00' })).toMatchObject({
       move: false,
@@ -254,13 +342,18 @@ describe('by "newest" a tag', () => {
   it.each(['https://github.com/acme/other', undefined])(
     'moves when what it points at has another source: %s',
     source => {
-      const current: Origin = { digest: THEIRS, version: '9.0.0', created: LATER, ...(source && { source }) };
+      const current: Lineage = {
+        digest: THEIRS,
+        version: '9.0.0',
+        created: LATER,
+        ...(source && { source }),
+      };
       expect(decideMove('newest', ours({ version: '1.0.0', created: NOON }), current)).toEqual(MOVE);
     },
   );
 
   it('moves when we do not know our own source, and when nothing is known of the other', () => {
-    const mine: Origin = { digest: OURS, version: '1.0.0' };
+    const mine: Lineage = { digest: OURS, version: '1.0.0' };
     expect(decideMove('newest', mine, { digest: THEIRS, version: '2.0.0' })).toEqual(MOVE);
     expect(decideMove('newest', ours({ version: '1.0.0' }), undefined)).toEqual(MOVE);
   });
@@ -273,11 +366,12 @@ describe('by "newest" a tag', () => {
   );
 
   it('says why in one short line, whatever stands in the annotations', () => {
-    const hostile = (text: string) => originOf({ 'org.opencontainers.image.version': text }, THEIRS);
+    const hostile = (text: string) =>
+      lineageOf({ 'org.opencontainers.image.version': text, 'dev.manifold.run': text }, THEIRS);
     fc.assert(
       fc.property(fc.oneof(anyText, fc.constant('2.0.0-\u001b[31m'), fc.string()), text => {
         const current = { ...hostile(text), source: SOURCE, created: LATER };
-        const decision = decideMove('newest', ours({ version: '1.0.0', created: NOON }), current);
+        const decision = decideMove('newest', ours({ version: '1.0.0', created: NOON, run: '1' }), current);
         if (!decision.move) expect(decision.reason).not.toMatch(/\p{Cc}/u);
       }),
     );
@@ -288,6 +382,9 @@ describe('by "newest" a tag', () => {
     );
     expect(long).toMatchObject({ move: false });
     expect(JSON.stringify(long).length).toBeLessThan(500);
+    const high = newest({ run: '1' }, { run: '9'.repeat(9999) });
+    expect(high).toMatchObject({ move: false });
+    expect(JSON.stringify(high).length).toBeLessThan(500);
   });
 });
 

@@ -1,5 +1,5 @@
 import { type ManifestContent, manifestContent } from '../../src/oci/manifest.ts';
-import { originOf, rankTag } from '../../src/publish/tag-rules.ts';
+import { lineageOf, rankTag } from '../../src/publish/tag-rules.ts';
 import type { TagOptions, TagTarget } from '../../src/publish/tags.ts';
 import type { RepositoryClient } from '../../src/registry/client.ts';
 import { FAST, opened } from '../servers/clients.ts';
@@ -28,7 +28,7 @@ export function tagOf(
     name: `${client.name}:${tag}`,
     content,
     rank: rankTag(tag, []),
-    origin: originOf(annotations, content.digest),
+    lineage: lineageOf(annotations, content.digest),
     leader: `${client.name}:${tag}`,
     ...change,
   };

@@ -123,7 +123,7 @@ describe('the records of a run', () => {
     const error = await failure();
     expect(error.code).toBe('invalid-record');
     expect(error.message).toContain('manifold-build.app.linux-amd64.1');
-    expect(error.message).toContain('longer than its service says; a record has 8388608 bytes at most');
+    expect(error.message).toContain('longer than its service says; a record has 1048576 bytes at most');
   });
 
   it('of an earlier attempt may be illegible where a newer one is there', async () => {

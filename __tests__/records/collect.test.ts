@@ -48,6 +48,27 @@ describe('the records of a run are', () => {
     ]);
   });
 
+  it('told one by one, while others are still on their way', async () => {
+    const first = Promise.withResolvers<void>();
+    const file = (name: string, read: () => Promise<Uint8Array>) => ({ name, read });
+    const store: RecordStore = {
+      save: async () => {},
+      list: async () => [
+        file('manifold-build.app.linux-amd64.1', async () => bytesOf({})),
+        file('manifold-build.app.linux-arm64.1', async () => {
+          await first.promise;
+          return bytesOf({ platform: 'linux/arm64' });
+        }),
+      ],
+    };
+    const told: string[] = [];
+    await collectRecords(store, ORIGIN, ({ platform }) => {
+      told.push(platform);
+      first.resolve();
+    });
+    expect(told).toEqual(['linux/amd64', 'linux/arm64']);
+  });
+
   it('none where nobody left any', async () => {
     expect(await collectRecords(storeOf({}), ORIGIN)).toEqual({ plan: undefined, builds: [] });
   });

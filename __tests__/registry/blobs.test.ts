@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
 import { serve } from '../../lab/parts/http.ts';
-import { clientOf, failureOf, opened, SHORT } from '../servers/clients.ts';
+import { clientOf, FAST, failureOf, opened, SHORT } from '../servers/clients.ts';
 import { type Answer, sha256 } from '../servers/registry.ts';
 
 import { answer, setUp } from '../servers/repository.ts';
@@ -135,7 +135,7 @@ describe('uploading a blob', () => {
     const error = await failureOf(() => clientOf(registry, 'acme/app', SHORT).putBlob(bytes));
     expect(error.code).toBe('registry-unavailable');
     expect(error.message).toContain(sha256(bytes));
-    expect(error.message).toMatch(/broke off (?:once|\d+ times) in .* s\. The last time: /);
+    expect(error.message).toMatch(/broke off (?:once|\d+ times in .* s)\. The last time: /);
     expect(error.message).toContain('the registry answered 503 UNAVAILABLE: unavailable.');
     expect(error.cause).toMatchObject({ code: 'registry-unavailable' });
   });
@@ -145,9 +145,49 @@ describe('uploading a blob', () => {
     const proxy = await opened(startFaultProxy({ target: registry.url }));
     proxy.fail({ method: 'PUT', action: { reset: 'before' } });
     const error = await failureOf(() => clientOf(proxy, 'acme/app', SHORT).putBlob(bytes));
-    expect(error.code).toBe('registry-unavailable');
+    expect(error.code).toBe('service-unreachable');
+    expect(error.hint).toContain('can be reached from this runner');
     expect(error.message).toMatch(/The last time: PUT .* got no answer, tried once in .*ECONNRESET/);
     expect(error.cause).toMatchObject({ code: 'service-unreachable' });
+  });
+
+  it('is given up as the last session ended: a rate limit is called one', async () => {
+    const { registry } = await setUp();
+    registry.on({ method: 'PUT', times: 1, answer: answer(503, 'UNAVAILABLE') });
+    registry.on({ method: 'PUT', answer: answer(429, 'TOOMANYREQUESTS') });
+    const error = await failureOf(() => clientOf(registry, 'acme/app', SHORT).putBlob(bytes));
+    expect(error.code).toBe('registry-rate-limited');
+    expect(error.hint).toContain('limits requests');
+    expect(error.message).toContain('429 TOOMANYREQUESTS');
+  });
+
+  it('that took longer than the budget before it broke has another session', async () => {
+    const { registry, contents, client } = await setUp();
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    registry.on({
+      method: 'PUT',
+      times: 1,
+      answer: (seen, response) => {
+        vi.advanceTimersByTime(FAST.budget * 2);
+        return answer(503, 'UNAVAILABLE')(seen, response);
+      },
+    });
+    await client.putBlob(bytes, true);
+    expect(contents.blobs.has(sha256(bytes))).toBe(true);
+    expect(registry.count('PUT', /./)).toBe(2);
+  });
+
+  it('is refused by a registry that sends a session elsewhere, as its bytes are given once', async () => {
+    const { registry, client } = await setUp();
+    registry.on({
+      method: 'PUT',
+      answer: (_, response) => void response.writeHead(307, { location: '/elsewhere' }).end(),
+    });
+    const error = await failureOf(() => client.putBlob(bytes));
+    expect(error.code).toBe('registry-refused');
+    expect(error.message).toContain('answered 307');
+    expect(registry.count('PUT', /./)).toBe(1);
   });
 
   it('is not given up for a fault that lasts longer than a few sessions', async () => {

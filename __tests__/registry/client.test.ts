@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
 import { digestOf } from '../../src/oci/digest.ts';
@@ -59,6 +60,44 @@ describe('reading a manifest', () => {
     const headers = { 'docker-content-digest': `sha256:${'0'.repeat(64)}` };
     registry.on({ answer: (_, response) => void response.writeHead(200, headers).end(image.root.bytes) });
     expect((await failureOf(() => client.getManifest('1.0'))).code).toBe('digest-mismatch');
+  });
+
+  describe('whose registry states its digest by another algorithm', () => {
+    const stating = async (of: (bytes: Buffer) => string) => {
+      const { registry, contents, image, client } = await setUp();
+      contents.tags.set('1.0', image.root.descriptor.digest);
+      const headers = { 'docker-content-digest': of(image.root.bytes), 'content-type': TYPES.index };
+      registry.on({
+        answer: ({ method }, response) =>
+          void response.writeHead(200, headers).end(method === 'HEAD' ? undefined : image.root.bytes),
+      });
+      return { client, digest: image.root.descriptor.digest };
+    };
+    const sha512 = (bytes: Buffer) => `sha512:${createHash('sha512').update(bytes).digest('hex')}`;
+
+    it.each([
+      ['sha512', sha512],
+      ['one that is not registered', () => 'multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8'],
+    ])('takes the bytes, which keep their sha256: %s', async (_, of) => {
+      const { client, digest } = await stating(of);
+      expect((await client.getManifest('1.0')).digest).toBe(digest);
+      expect((await client.getManifest(digest)).digest).toBe(digest);
+      expect((await client.headManifest('1.0'))?.digest).toBe(digest);
+    });
+
+    it.each([
+      ['a sha512 of other bytes', () => sha512(Buffer.from('other'))],
+      ['a sha512 that is none', () => 'sha512:0'],
+      ['a sha256 in other letters', (bytes: Buffer) => sha256(bytes).toUpperCase()],
+      ['no digest', () => 'what'],
+    ])('refuses %s', async (_, of) => {
+      const { client, digest } = await stating(of);
+      for (const reference of ['1.0', digest]) {
+        const error = await failureOf(() => client.getManifest(reference));
+        expect(error.code).toBe('digest-mismatch');
+        expect(error.message).toContain(of(Buffer.from('other')).slice(0, 6));
+      }
+    });
   });
 
   it('that is not there finds nothing, or says what that means', async () => {
@@ -152,6 +191,20 @@ describe('pushing a manifest', () => {
     expect(error.code).toBe('digest-mismatch');
   });
 
+  it.each([
+    ['takes', Buffer.from('{}')],
+    ['refuses', Buffer.from('{"other":1}')],
+  ])('%s a registry that says by sha512 what it stored', async (judgement, stored) => {
+    const { registry, client } = await setUp();
+    const headers = {
+      'docker-content-digest': `sha512:${createHash('sha512').update(stored).digest('hex')}`,
+    };
+    registry.on({ method: 'PUT', answer: (_, response) => void response.writeHead(201, headers).end() });
+    const push = () => client.putManifest(manifestContent(Buffer.from('{}'), TYPES.index));
+    if (judgement === 'takes') expect(await push()).toEqual({ subject: undefined });
+    else expect((await failureOf(push)).code).toBe('digest-mismatch');
+  });
+
   describe('whose parts the registry does not see', () => {
     const UNSEEN = [
       [404, 'MANIFEST_BLOB_UNKNOWN'],
@@ -213,6 +266,16 @@ describe('pushing a manifest', () => {
     expect(error.code).toBe('registry-not-found');
     expect(error.message).toContain('MANIFEST_BLOB_UNKNOWN');
     expect(registry.count('PUT', /./)).toBeGreaterThan(1);
+  });
+
+  it('is sent again where the registry leads within itself', async () => {
+    const { registry, contents, client, image } = await setUp();
+    const { digest } = image.manifest.descriptor;
+    contents.manifests.delete(digest);
+    const location = `/v2/acme/app/manifests/${digest}?moved`;
+    registry.on({ times: 1, answer: (_, response) => void response.writeHead(307, { location }).end() });
+    await client.putManifest(manifestContent(image.manifest.bytes, TYPES.manifest));
+    expect(contents.manifests.get(digest)?.bytes).toEqual(image.manifest.bytes);
   });
 
   it('that is refused for good is not repeated', async () => {

@@ -153,6 +153,21 @@ describe('copying manifests to another registry', () => {
     expect(methods.lastIndexOf('PUT blobs')).toBeLessThan(methods.indexOf('PUT manifests'));
   });
 
+  it('misses a manifest that the registry says it took and has not', async () => {
+    const { to, source, manifests } = await twoRegistries();
+    const digest = manifests[0]?.digest ?? '';
+    to.on({
+      method: 'PUT',
+      path: new RegExp(`manifests/${digest}`),
+      answer: (_, response) => void response.writeHead(201, { 'docker-content-digest': digest }).end(),
+    });
+    const error = await failureOf(() =>
+      copyManifests(source, clientOf(to, 'acme/app', SHORT), manifests.slice(0, 1)),
+    );
+    expect(error.code).toBe('registry-not-found');
+    expect(error.message).toContain(`${digest}, but does not show it`);
+  });
+
   it('waits for a source that does not show yet what was pushed to it', async () => {
     const { from, source, target, manifests, arrived } = await twoRegistries();
     from.on({ path: /manifests/, times: 2, answer: answer(404, 'MANIFEST_UNKNOWN') });
@@ -220,11 +235,62 @@ describe('copying manifests to another registry', () => {
   });
 
   it('says what the source does not hold', async () => {
-    const { source, target, held, image, manifests } = await twoRegistries();
+    const { from, target, held, image, manifests } = await twoRegistries();
     held.blobs.delete(image.config.descriptor.digest);
+    const source = clientOf(from, 'acme/app', SHORT);
     const error = await failureOf(() => copyManifests(source, target, manifests));
     expect(error.code).toBe('registry-not-found');
     expect(error.message).toContain(image.config.descriptor.digest);
+  });
+});
+
+describe('copying from one of several repositories', () => {
+  /** Two that hold the same image, and one that gets it. */
+  async function threeRegistries() {
+    const near = await twoRegistries();
+    const far = await opened(startRegistry());
+    const distant = far.repository('acme/app');
+    pushImage(distant);
+    // What is not there is waited for: not for long.
+    const source = clientOf(near.from, 'acme/app', SHORT);
+    const copy = () => copyManifests([source, clientOf(far, 'acme/app', SHORT)], near.target, near.manifests);
+    return { ...near, far, distant, copy };
+  }
+
+  it('asks nothing of the others where the first holds everything', async () => {
+    const { far, copy, arrived, held, manifests } = await threeRegistries();
+    await copy();
+    expect(far.log).toEqual([]);
+    expect(sorted(arrived.manifests.keys())).toEqual(sorted(manifests.map(({ digest }) => digest)));
+    expect(sorted(arrived.blobs.keys())).toEqual(sorted(held.blobs.keys()));
+  });
+
+  it('goes on to the next for a manifest and for a blob that are not there', async () => {
+    const { held, distant, image, copy, arrived, manifests, far } = await threeRegistries();
+    const gone = [image.manifest.descriptor.digest, image.config.descriptor.digest] as const;
+    held.manifests.delete(gone[0]);
+    held.blobs.delete(gone[1]);
+    const report = await copy();
+    expect(sorted(report.manifests.copied)).toEqual(sorted(manifests.map(({ digest }) => digest)));
+    expect(sorted(arrived.blobs.keys())).toEqual(sorted(distant.blobs.keys()));
+    expect(sorted(far.log.map(({ path }) => path.split('/').at(-1)))).toEqual(sorted(gone));
+  });
+
+  it('says what none of them holds, and where it was looked for first', async () => {
+    const { held, distant, image, copy, source } = await threeRegistries();
+    for (const contents of [held, distant]) contents.manifests.delete(image.manifest.descriptor.digest);
+    const error = await failureOf(copy);
+    expect(error.code).toBe('registry-not-found');
+    expect(error.message).toContain(`${source.name}@${image.manifest.descriptor.digest}`);
+  });
+
+  it('goes on to no other for a fault, and for content that is another', async () => {
+    const { held, far, image, copy, from } = await threeRegistries();
+    held.blobs.set(image.config.descriptor.digest, Buffer.from('other'));
+    expect((await failureOf(copy)).code).toBe('digest-mismatch');
+    from.on({ answer: answer(403, 'DENIED') });
+    expect((await failureOf(copy)).code).toBe('registry-forbidden');
+    expect(far.log).toEqual([]);
   });
 });
 

@@ -71,6 +71,17 @@ describe('what a build pushed', () => {
     },
   );
 
+  it('may name an attestation twice, which is one', async () => {
+    const { registry, contents, read } = await setUp();
+    const { manifest, attestation } = pushImage(contents);
+    const about = attestationDescriptor((attestation as Made).descriptor, manifest.descriptor.digest);
+    const doubled = indexOf([manifest.descriptor, about, about]);
+    storeManifest(contents, doubled);
+    const { image } = await read(doubled);
+    expect(image.attestations).toEqual([about]);
+    expect(registry.count('GET', new RegExp(about.digest))).toBe(1);
+  });
+
   it('is judged by the config and not by what the index says of it', async () => {
     const { contents, read } = await setUp();
     const { manifest } = pushImage(contents, { architecture: 'amd64' });

@@ -2,10 +2,13 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { readBody, sendJson, serve } from '../../lab/parts/http.ts';
+import { keepSecret } from '../../src/errors.ts';
 import { Authenticator } from '../../src/registry/auth.ts';
+import { Registries } from '../../src/registry/client.ts';
 import { failureOf, opened, transport } from '../servers/clients.ts';
 import { pushImage } from '../servers/images.ts';
-import { challenging, PASSWORD, protectedRegistry, tokenFor, USER } from '../servers/protected.ts';
+import { challenging, login, PASSWORD, protectedRegistry, tokenFor, USER } from '../servers/protected.ts';
+import { startRegistry } from '../servers/registry.ts';
 import { newAuthority, newServer, pem } from '../servers/x509.ts';
 
 afterEach(() => {
@@ -137,6 +140,22 @@ describe('a token', () => {
         scope: 'repository:acme/app:pull',
       },
     ]);
+  });
+});
+
+describe('a refresh token', () => {
+  it.each(['a+b/c==', "it's me: 100 %"])('%j shows in no message, be it as a form holds it', async token => {
+    const service = await opened(
+      serve(async (request, response) => {
+        response.writeHead(400).end(`cannot read ${await readBody(request)}`);
+      }),
+    );
+    const registry = await opened(startRegistry({ bearer: { realm: service.url, service: 'acr' } }));
+    const env = { DOCKER_CONFIG: login(registry.host, { identitytoken: token }) };
+    const clients = new Registries({ env, transport: transport(), onSecret: keepSecret });
+    const client = clients.repository({ registry: registry.host, path: 'acme/app' });
+    const { message } = await failureOf(() => client.findManifest('latest'));
+    expect(message).toContain('grant_type=refresh_token&refresh_token=***&client_id');
   });
 });
 

@@ -3,14 +3,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { manifestContent } from '../../src/oci/manifest.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { type BuildsRefused, type Problem, refuseProblems } from '../../src/records/problems.ts';
 import {
   buildSummary,
   code,
   escapeMarkdown,
   indexTree,
   mergeSummary,
+  refusalSummary,
   verifyCommand,
 } from '../../src/report/summary.ts';
+import { failureOf } from '../servers/clients.ts';
 import { attestationDescriptor, made, recordOf, TYPES } from '../servers/images.ts';
 
 const IDENTITY = {
@@ -97,10 +100,10 @@ describe('the page of a merge that did not do all', () => {
   it('names the tags that stay, each with its reason, which is no markup', () => {
     const kept = [{ name: 'ghcr.io/acme/app:latest', reason: 'it points at version <2.0.0>|x' }];
     const page = mergeSummary({ ...SUMMARY, tags: [], kept });
-    expect(page).toContain('Tags that stay where they were:');
+    expect(page).toContain('Tags that stay where they are:');
     expect(page).toContain('- `ghcr.io/acme/app:latest`: it points at version \\<2.0.0\\>\\|x');
     expect(page).not.toContain('\nTags:');
-    expect(mergeSummary(SUMMARY)).not.toContain('stay where they were');
+    expect(mergeSummary(SUMMARY)).not.toContain('stay where they are');
   });
 
   it('names the platforms that are missing', () => {
@@ -115,6 +118,40 @@ describe('the page of a merge that did not do all', () => {
     expect(mergeSummary({ ...SUMMARY, index })).toContain(`Manifest \`${index.digest}\``);
     expect(mergeSummary(SUMMARY)).toContain(`Index \`${INDEX.digest}\``);
     expect(indexTree(index, SUMMARY.images)).toMatch(/^manifest sha256:/);
+  });
+});
+
+describe('the page of a merge that refuses its builds', () => {
+  const problem = {
+    code: 'missing-platform',
+    component: 'app',
+    platform: 'linux/arm64',
+    expected: 'a build',
+    found: 'no record',
+    remedy: 're-run the job "build" of linux/arm64',
+  } as const;
+  const pageOf = async (...problems: Problem[]): Promise<string[]> => {
+    const error = await failureOf(() => refuseProblems(problems));
+    return refusalSummary(error as BuildsRefused).split('\n');
+  };
+
+  it('is the table of its message, with what to do', async () => {
+    const lines = await pageOf(problem, { ...problem, component: 'api' });
+    expect(lines[0]).toBe('## Nothing was published: the builds are not what the merge expects');
+    expect(lines.filter(line => line.startsWith('|'))).toEqual([
+      '| Component | Platform | Expected | Found | What to do |',
+      '| --- | --- | --- | --- | --- |',
+      '| app | linux/arm64 | a build | no record | re-run the job "build" of linux/arm64 |',
+      '| api | linux/arm64 | a build | no record | re-run the job "build" of linux/arm64 |',
+    ]);
+    expect(lines.join()).toContain('"Re-run failed jobs"');
+  });
+
+  it('shows what came from outside as text, in its cell', async () => {
+    const found = 'x | <img src=x> [y](z)\n| `a` | \u0007';
+    const lines = await pageOf({ ...problem, found });
+    expect(lines.filter(line => line.startsWith('|'))).toHaveLength(3);
+    expect(lines.join('\n')).toContain(' | x \\| \\<img src=x\\> \\[y\\](z) \\| \\`a\\` \\| | re-run');
   });
 });
 

@@ -1,11 +1,13 @@
 import { BUILT_AT, PLANNED_AT } from './records.ts';
-import { versionOf, type World } from './world.ts';
+import type { Site } from './site.ts';
+import { versionOf } from './world.ts';
 
 const MISSING = 'dev.manifold.missing-platforms';
+export const RUN = 'dev.manifold.run';
 
 /** What the index of a component must say of itself; undefined where it must not. */
 export function expectedAnnotations(
-  world: World,
+  { world, runId }: Site,
   component: string,
 ): Readonly<Record<string, string | undefined>> {
   const missing = world.missing.filter(row => row.component === component).map(({ platform }) => platform);
@@ -13,6 +15,8 @@ export function expectedAnnotations(
     'org.opencontainers.image.created': world.plan === undefined ? BUILT_AT : PLANNED_AT,
     'org.opencontainers.image.source': 'https://github.com/acme/app',
     'org.opencontainers.image.version': versionOf(world),
+    // A plan may be made again by another run, and is to give the same bytes then.
+    [RUN]: world.plan === undefined ? runId : undefined,
     [MISSING]: missing.length === 0 ? undefined : missing.sort().join(','),
   };
 }

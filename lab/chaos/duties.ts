@@ -42,7 +42,9 @@ export function dutiesOf(site: Site, target: number, component: string): Duty[] 
 
 function staysAt(world: World, tag: string): boolean {
   const before = world.earlier.find(each => each.tag === tag);
-  return before !== undefined && staysOn(before.image, world.policy, versionOf(world));
+  return (
+    before !== undefined && staysOn(before.image, world.policy, versionOf(world), world.plan === undefined)
+  );
 }
 
 function rankOf({ immutable }: World, tag: string): Duty['rank'] {

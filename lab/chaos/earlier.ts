@@ -9,6 +9,8 @@ export interface EarlierImage {
   readonly version: '1.2.2' | '1.2.3' | '1.10.0' | undefined;
   /** Built before our images, or after them. */
   readonly created: 'before' | 'after';
+  /** Its workflow run: started before ours, or after it; without one it does not tell. */
+  readonly run: 'before' | 'after' | undefined;
 }
 
 /** A tag that exists already, in every component. */
@@ -29,6 +31,7 @@ export function drawEarlierTag(draw: Draw, tag: string, targets: number): Earlie
       source: draw.one(['none', 'ours', 'ours', 'ours', 'another']),
       version: draw.one([undefined, '1.2.2', '1.2.3', '1.10.0']),
       created: draw.one(['before', 'before', 'after']),
+      run: draw.one([undefined, 'before', 'before', 'after']),
     },
     at: draw.chance(0.8) ? all : draw.some(all, draw.whole(1, targets)),
     hasPlatforms: draw.chance(0.5),
@@ -37,15 +40,17 @@ export function drawEarlierTag(draw: Draw, tag: string, targets: number): Earlie
 
 const ORDER = ['1.2.2', '1.2.3', '1.10.0'];
 
-/** Whether a tag on this image stays there by the policy, if our image has this version. */
+/** Whether a tag on this image stays there by the policy, if our image has this version, and tells its run or not. */
 export function staysOn(
-  { source, version, created }: EarlierImage,
+  { source, version, created, run }: EarlierImage,
   policy: TagPolicy,
   ours: '1.2.3' | undefined,
+  tellsRun: boolean,
 ): boolean {
   if (policy !== 'newest') return policy === 'never-move';
   if (source !== 'ours') return false;
-  if (version === undefined || ours === undefined || version === ours) return created === 'after';
+  if (version === undefined || ours === undefined || version === ours)
+    return ((tellsRun ? run : undefined) ?? created) === 'after';
   return ORDER.indexOf(version) > ORDER.indexOf(ours);
 }
 

@@ -1,4 +1,5 @@
 import { made, type PushedImage, pushImage, storeManifest, TYPES } from '../../__tests__/servers/images.ts';
+import { RUN } from './annotations.ts';
 import { type EarlierImage, names } from './earlier.ts';
 import { addReferrer } from './effects.ts';
 import { tagOfPlatform } from './platform-tags.ts';
@@ -25,6 +26,7 @@ export function pushBuild(site: Site, build: Build, content: string, change: obj
 }
 
 const CREATED = { before: '2026-11-20T10:00:00.000Z', after: '2026-11-22T10:00:00.000Z' };
+const RUNS = { before: '1', after: '9'.repeat(20) };
 const SOURCES = {
   none: undefined,
   ours: 'https://github.com/acme/app',
@@ -59,6 +61,7 @@ function pushEarlier(site: Site, target: number, component: string, tag: string,
     [`${prefix}source`]: source,
     [`${prefix}created`]: CREATED[image.created],
     ...(image.version === undefined ? {} : { [`${prefix}version`]: image.version }),
+    ...(image.run === undefined ? {} : { [RUN]: RUNS[image.run] }),
   };
   const index = made(TYPES.index, {
     schemaVersion: 2,
@@ -90,7 +93,7 @@ export function takeImmutableTag(site: Site, component: string, choice: number):
   const taken = tags.filter(tag => names(immutable, tag));
   const tag = taken[choice % taken.length] ?? '';
   const target = choice % targets.length;
-  const image: EarlierImage = { source: 'ours', version: '1.2.2', created: 'before' };
+  const image: EarlierImage = { source: 'ours', version: '1.2.2', created: 'before', run: undefined };
   point(site, target, component, tag, pushEarlier(site, target, component, tag, image).index);
 }
 

@@ -57,14 +57,14 @@ export class Judge {
     });
   }
 
-  /** What a merge that succeeded must have done. @param exceptKeepTags a registry has lost what it took */
-  unfinished(component: string, exceptKeepTags = false): string[] {
+  /** What a merge that succeeded must have done. */
+  unfinished(component: string): string[] {
     return this.#targets(component).flatMap(target => {
       const moved = new Set(movedDuties(target));
       const left = target.duties.filter(duty => !duty.stays && !moved.has(duty));
       return [
         ...left.map(({ tag }) => `${target.name}:${tag} was not moved`),
-        ...(exceptKeepTags ? [] : this.#missingKeepTags(target, component)),
+        ...this.#missingKeepTags(target, component),
       ];
     });
   }
@@ -144,11 +144,10 @@ export class Judge {
       annotations?: Record<string, string>;
     };
     if (manifests === undefined) return [`${target.name}@${digest} is no index`];
-    const { world } = this.#site;
     return [
       ...(sha256(held.bytes) === digest ? [] : [`${target.name}@${digest} has other bytes`]),
       ...faultsOfChildren(target.name, this.#expected(component), manifests),
-      ...faultsOfAnnotations(target.name, annotations, expectedAnnotations(world, component)),
+      ...faultsOfAnnotations(target.name, annotations, expectedAnnotations(this.#site, component)),
       ...manifests.flatMap(child => faultsOfContent(target, child)),
       ...[digest, ...manifests.map(child => child.digest)].flatMap(each =>
         this.#faultsOfSignature(target, each),

@@ -62,8 +62,6 @@ class Run {
   readonly #met = new Set<string>();
   readonly #outcomes: string[] = [];
   readonly #story: string[] = [];
-  /** A registry said that it took a tag and did not: those that no merge reads back may be missing. */
-  #lostKeepTags = false;
 
   constructor(site: Site, faults: readonly Fault[], kill: PlannedKill | undefined, tools: Tools) {
     this.#site = site;
@@ -85,8 +83,7 @@ class Run {
       last = attempt + 1;
       mend(this.#site, defect, last);
     }
-    const isDone =
-      defect === undefined && !this.#lostKeepTags && this.#outcomes.every(outcome => outcome === 'success');
+    const isDone = defect === undefined && this.#outcomes.every(outcome => outcome === 'success');
     if (!isDone) await this.#cleanMerges('the clean re-run', last);
     await this.#nothingIsLeft(last);
     return {
@@ -117,9 +114,6 @@ class Run {
     if (weather.killed) this.#met.add('kill');
     this.#outcomes.push(ended.outcome);
     this.#keptOut(components, before);
-    // Nobody reads them back.
-    if (this.#world.keepTags !== undefined && met.some(({ kind }) => kind === 'lost write'))
-      this.#lostKeepTags = true;
     if (ended.outcome === 'killed') return this.#check('after the kill', this.#judge.faults());
     this.#judgeOutcome(
       `the merge of ${components.join(', ')}`,
@@ -164,7 +158,7 @@ class Run {
     if (outcome === 'success' && !doomed)
       this.#check(
         what,
-        components.flatMap(component => this.#judge.unfinished(component, this.#lostKeepTags)),
+        components.flatMap(component => this.#judge.unfinished(component)),
       );
   }
 

@@ -10,6 +10,7 @@ const DOWNLOAD = /^\/repos\/[^/]+\/[^/]+\/actions\/artifacts\/(\d+)\/zip$/;
 /** What the REST API says of a workflow run, as far as anybody here asks. */
 export interface DescribedRun {
   readonly status?: string | null;
+  readonly conclusion?: string | null;
   readonly run_attempt?: number;
   readonly repository?: { readonly full_name: string };
   readonly head_repository?: { readonly full_name: string } | null;

@@ -11,12 +11,13 @@ import {
   type FaultAction,
   type FaultRule,
   FaultRules,
-  matches,
   type RequestPattern,
 } from './fault-rules.ts';
 import { type Endpoint, readBody, sendJson, serve } from './http.ts';
+import { type Hold, type LoggedRequest, RequestLog } from './request-log.ts';
 
 export type { ActiveRule, FaultRule, RequestPattern } from './fault-rules.ts';
+export type { LoggedRequest } from './request-log.ts';
 
 export interface FaultProxyOptions {
   /** The server behind: `http://127.0.0.1:PORT` or `https://...`. */
@@ -29,27 +30,6 @@ export interface FaultProxyOptions {
   seed?: number;
 }
 
-/** One request that came to the proxy. */
-export interface LoggedRequest {
-  readonly method: string;
-  /** Path and query. */
-  readonly path: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly at: number;
-  /** Undefined until answered, and for ever where the connection broke. */
-  status: number | undefined;
-}
-
-/** A request that waits at the proxy. */
-export interface Hold {
-  /** Resolves when it has come; the server has not seen it then. */
-  readonly arrived: Promise<LoggedRequest>;
-  /** Lets it go on to the server. */
-  release(): void;
-  /** Breaks its connection: the server never sees it, as if the client had died a moment earlier. */
-  discard(): void;
-}
-
 export interface FaultProxy extends Endpoint {
   /** `127.0.0.1:PORT`, as an image name begins with it. */
   readonly host: string;
@@ -59,9 +39,7 @@ export interface FaultProxy extends Endpoint {
   fail(rule: FaultRule): ActiveRule;
   /** Requests so far, of all or of those that match. */
   count(pattern?: RequestPattern): number;
-  /** Resolves as soon as the n-th matching request from now on has come; it then goes on to the server. */
-  arrival(n: number, pattern?: RequestPattern): Promise<LoggedRequest>;
-  /** As `arrival`, but the request stays until it is released: what a killed client asked for never happens. */
+  /** Stops the n-th matching request from now on before the server sees it, until somebody decides about it. */
   hold(n: number, pattern?: RequestPattern): Hold;
   /** Forgets rules, log, and waiting holds. */
   reset(): void;
@@ -75,7 +53,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   return {
     ...endpoint,
     host: `127.0.0.1:${endpoint.port}`,
-    log: core.log,
+    log: core.log.entries,
     get latency() {
       return core.latency;
     },
@@ -83,22 +61,11 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       core.latency = milliseconds;
     },
     fail: rule => core.rules.add(rule),
-    count: (pattern = {}) => core.log.filter(({ method, path }) => matches(pattern, method, path)).length,
-    arrival: (n, pattern) => core.wait(n, pattern ?? {}, false).arrived,
-    hold: (n, pattern) => core.wait(n, pattern ?? {}, true),
+    count: pattern => core.log.count(pattern),
+    hold: (n, pattern) => core.log.hold(n, pattern),
     reset: () => core.reset(),
   };
 }
-
-interface Waiter {
-  readonly pattern: RequestPattern;
-  left: number;
-  arrive(request: LoggedRequest): void;
-  readonly gate: Promise<Verdict>;
-  decide(verdict: Verdict): void;
-}
-
-type Verdict = 'forward' | 'discard';
 
 /** Hop-by-hop headers belong to one connection (RFC 9110, section 7.6.1). */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade'];
@@ -106,11 +73,10 @@ const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer
 class ReverseProxy {
   url = '';
   latency: number;
-  readonly log: LoggedRequest[] = [];
+  readonly log = new RequestLog();
   readonly rules: FaultRules;
   readonly #target: URL;
   readonly #ca: string | Buffer | undefined;
-  readonly #waiters = new Set<Waiter>();
 
   constructor(options: FaultProxyOptions) {
     this.#target = new URL(options.target);
@@ -121,31 +87,15 @@ class ReverseProxy {
 
   reset(): void {
     this.rules.clear();
-    this.log.length = 0;
-    for (const waiter of this.#waiters) waiter.decide('forward');
-    this.#waiters.clear();
-  }
-
-  wait(n: number, pattern: RequestPattern, hold: boolean): Hold {
-    const arrived = deferred<LoggedRequest>();
-    const gate = deferred<Verdict>();
-    const decide = gate.resolve;
-    if (!hold) decide('forward');
-    this.#waiters.add({ pattern, left: n, arrive: arrived.resolve, gate: gate.promise, decide });
-    return {
-      arrived: arrived.promise,
-      release: () => decide('forward'),
-      discard: () => decide('discard'),
-    };
+    this.log.clear();
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const method = request.method ?? 'GET';
     const path = request.url ?? '/';
-    const entry: LoggedRequest = { method, path, at: Date.now(), status: undefined };
-    this.log.push(entry);
+    const entry = this.log.add(method, path);
     const action = this.rules.decide(method, path);
-    if (await this.#discarded(entry)) {
+    if ((await this.log.verdict(entry)) === 'discard') {
       resetConnection(request);
       return;
     }
@@ -162,20 +112,6 @@ class ReverseProxy {
       return;
     }
     await this.#forward(request, response, action, entry);
-  }
-
-  /** Tells whoever waits for this request, and waits in turn where they hold it. */
-  async #discarded(entry: LoggedRequest): Promise<boolean> {
-    const gates: Promise<Verdict>[] = [];
-    for (const waiter of this.#waiters) {
-      if (!matches(waiter.pattern, entry.method, entry.path)) continue;
-      waiter.left--;
-      if (waiter.left > 0) continue;
-      this.#waiters.delete(waiter);
-      waiter.arrive(entry);
-      gates.push(waiter.gate);
-    }
-    return (await Promise.all(gates)).includes('discard');
   }
 
   async #forward(
@@ -266,15 +202,6 @@ async function relay(
     answer.once('error', () => response.destroy());
     answer.pipe(response);
   }
-}
-
-/** Promise.withResolvers, which Node 20 lacks. */
-function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>(settle => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }
 
 /** A TCP reset, which a client sees as ECONNRESET, not the orderly end of `destroy`. */

@@ -7,7 +7,7 @@ import type { Guard } from './guard.ts';
 import type { ServerTls } from './http.ts';
 import { reservePort } from './ports.ts';
 import { accepts, type Program, startProgram } from './process.ts';
-import { startTokenService, type TokenService, type TokenServiceOptions } from './token-service.ts';
+import { type RegistryUser, startTokenService, type TokenService } from './token-service.ts';
 
 /**
  * - `plain`: distribution, no referrers API, no authentication
@@ -34,8 +34,6 @@ export interface Registry {
   readonly credentials: Credentials | undefined;
   /** The authority's certificate, where there is TLS. */
   readonly ca: string | undefined;
-  /** The token service of the `tls` registry. */
-  readonly tokens: TokenService | undefined;
   readonly program: Program;
   close(): Promise<void>;
 }
@@ -44,22 +42,18 @@ export interface Registry {
 const labUser = { username: 'lab', password: 'lab-password' } as const;
 const htpasswd = 'lab:$2y$05$DdtDZQsqBm2QESDYMICOeOghE6pH4gTaSxQmCfvD8Yf/mERplJoNW\n';
 
-/** Who may what at the `tls` registry, unless a test says otherwise. */
-const defaultUsers: TokenServiceOptions['users'] = {
+/** Who may what at the `tls` registry. */
+const users: Readonly<Record<string, RegistryUser>> = {
   lab: { password: labUser.password, rights: [{ repository: '*', actions: ['pull', 'push', 'delete'] }] },
   reader: { password: 'reader-password', rights: [{ repository: '*', actions: ['pull'] }] },
 };
 
-export function startRegistry(
-  guard: Guard,
-  kind: RegistryKind,
-  options: { tokens?: TokenServiceOptions } = {},
-): Promise<Registry> {
+export function startRegistry(guard: Guard, kind: RegistryKind): Promise<Registry> {
   switch (kind) {
     case 'plain':
     case 'htpasswd':
     case 'tls':
-      return startDistribution(guard, kind, options.tokens ?? { users: defaultUsers });
+      return startDistribution(guard, kind);
     case 'olareg':
       return startOther(guard, kind, true, (directory, port) => ({
         command: toolPath('olareg'),
@@ -90,7 +84,7 @@ async function startOther(
   const name = `registry-${kind}`;
   const program = await startProgram(guard, { name, ready, ...command(directory, reserved.port) });
   const host = `127.0.0.1:${reserved.port}`;
-  const nothing = { credentials: undefined, ca: undefined, tokens: undefined };
+  const nothing = { credentials: undefined, ca: undefined };
   const close = async (): Promise<void> => {
     await program.stop();
     reserved.release();
@@ -98,16 +92,12 @@ async function startOther(
   return { kind, host, url: `http://${host}`, referrers, ...nothing, program, close };
 }
 
-async function startDistribution(
-  guard: Guard,
-  kind: 'plain' | 'htpasswd' | 'tls',
-  tokenOptions: TokenServiceOptions,
-): Promise<Registry> {
+async function startDistribution(guard: Guard, kind: 'plain' | 'htpasswd' | 'tls'): Promise<Registry> {
   const directory = join(guard.directory, `registry-${kind}`);
   await mkdir(directory);
   const reserved = await reservePort();
   const tls = kind === 'tls' ? await makeTls(directory) : undefined;
-  const tokens = tls ? await startTokenService({ ...tokenOptions, tls: tls.endpoint }) : undefined;
+  const tokens = tls ? await startTokenService({ users, tls: tls.endpoint }) : undefined;
   const host = `${tls?.endpoint.name ?? '127.0.0.1'}:${reserved.port}`;
   const configuration = {
     version: '0.1',
@@ -134,7 +124,6 @@ async function startDistribution(
     referrers: false,
     credentials: kind === 'plain' ? undefined : labUser,
     ca: tls?.ca,
-    tokens,
     program,
     close: async () => {
       await Promise.all([program.stop(), tokens?.close()]);

@@ -62,7 +62,6 @@ export interface TokenService extends Endpoint {
   readonly requests: readonly TokenRequest[];
   /** Changes a user, or adds one, while the service runs. */
   setUser(name: string, user: RegistryUser): void;
-  setLifetime(seconds: number): void;
 }
 
 /**
@@ -80,9 +79,6 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     jwks: JSON.stringify({ keys: [core.publicKey] }),
     requests: core.requests,
     setUser: (name, user) => core.users.set(name, user),
-    setLifetime: seconds => {
-      core.lifetime = seconds;
-    },
   };
 }
 
@@ -99,14 +95,14 @@ class TokenIssuer {
   readonly requests: TokenRequest[] = [];
   readonly users: Map<string, RegistryUser>;
   readonly publicKey;
-  lifetime: number;
+  readonly #lifetime: number;
   readonly #anonymous: readonly Right[] | undefined;
   readonly #key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 
   constructor(options: TokenServiceOptions) {
     this.service = options.service ?? 'lab-registry';
     this.users = new Map(Object.entries(options.users));
-    this.lifetime = options.lifetime ?? 300;
+    this.#lifetime = options.lifetime ?? 300;
     this.#anonymous = options.anonymous;
     this.publicKey = publicJwk(this.#key);
   }
@@ -149,7 +145,7 @@ class TokenIssuer {
         aud: this.service,
         iat: now,
         nbf: now - 5,
-        exp: now + this.lifetime,
+        exp: now + this.#lifetime,
         jti: randomUUID(),
         access,
       },
@@ -157,7 +153,7 @@ class TokenIssuer {
       this.publicKey.kid,
     );
     const issued = new Date(now * 1000).toISOString();
-    return { token, access_token: token, expires_in: this.lifetime, issued_at: issued };
+    return { token, access_token: token, expires_in: this.#lifetime, issued_at: issued };
   }
 }
 

@@ -1,31 +1,28 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Lab, startLab } from '../lab.ts';
 import { type FaultProxy, startFaultProxy } from '../parts/fault-proxy.ts';
 import { seededRandom } from '../parts/random.ts';
-import { buildBoth, merge, newRelease, type Release, startMerge } from '../pipeline.ts';
-import { publishEarlier } from '../synthetic-release.ts';
-import { manifestsOf, mergeJson, Oracles } from './oracles.ts';
+import { buildBoth, merge, startMerge } from '../pipeline.ts';
+import { manifestsOf, mergeJson } from './oracles.ts';
+import { openSite, prepareUpgrade, type Site, TAG, type Upgrade } from './upgrade.ts';
 
 // SIGKILL in the middle: whatever had been done, the tag either points at the earlier image, or at a complete, signed one.
 
 const MOMENTS = 10;
-const TAG = '1.2.3';
 const seed = Number(process.env.MANIFOLD_SEED ?? Date.now() % 1_000_000);
 
 type Service = 'registry' | 'artifacts' | 'oidc' | 'fulcio' | 'rekor' | 'tsa';
 
-let lab: Lab;
-let oracles: Oracles;
+let site: Site;
 let proxies: Record<Service, FaultProxy>;
 let signingConfig: string;
 
 beforeAll(async () => {
-  lab = await startLab({ buildkit: true, registries: ['plain'], sigstore: true, artifacts: true });
-  oracles = new Oracles(lab);
+  site = await openSite();
+  const { lab, registry } = site;
   const { fulcio, rekor, tsa } = lab.sigstore.urls;
   const inFrontOf = (target: string): Promise<FaultProxy> => startFaultProxy({ target });
   proxies = {
-    registry: await inFrontOf(lab.registry('plain').url),
+    registry,
     artifacts: await inFrontOf(lab.artifacts.url),
     oidc: await inFrontOf(lab.issuer.url),
     fulcio: await inFrontOf(fulcio),
@@ -38,7 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const proxy of Object.values(proxies ?? {})) await proxy.close();
-  await lab?.close();
+  await site?.close();
 });
 
 const jobChanges = () => ({
@@ -46,17 +43,16 @@ const jobChanges = () => ({
   job: { through: { artifacts: proxies.artifacts.url, oidc: proxies.oidc.url } },
 });
 
-async function builtRelease(name: string): Promise<{ release: Release; reference: string; earlier: string }> {
-  const image = `${proxies.registry.host}/acme/${name}`;
-  const earlier = await publishEarlier(lab, image, TAG);
-  const release = newRelease(lab, [image]);
-  await buildBoth(release);
+async function builtUpgrade(name: string): Promise<Upgrade> {
+  const upgrade = await prepareUpgrade(site, name);
+  await buildBoth(upgrade.release);
   for (const proxy of Object.values(proxies)) proxy.reset();
-  return { release, reference: `${image}:${TAG}`, earlier };
+  return upgrade;
 }
 
 test(`killed at ${MOMENTS} random requests (MANIFOLD_SEED=${seed}), no tag points at an unfinished image, and a re-run ends it`, async () => {
-  const whole = await builtRelease('whole');
+  const { oracles } = site;
+  const whole = await builtUpgrade('whole');
   const { exitCode, log } = await merge(whole.release, jobChanges());
   expect(exitCode, log).toBe(0);
   const moments = randomMoments();
@@ -64,7 +60,7 @@ test(`killed at ${MOMENTS} random requests (MANIFOLD_SEED=${seed}), no tag point
 
   for (const [position, { service, nth }] of moments.entries()) {
     const at = `killed at request ${nth} to ${service}`;
-    const { release, reference, earlier } = await builtRelease(`killed-${position}`);
+    const { release, image, earlier } = await builtUpgrade(`killed-${position}`);
     const hold = proxies[service].hold(nth);
     const running = await startMerge(release, jobChanges());
     await hold.arrived;
@@ -75,21 +71,21 @@ test(`killed at ${MOMENTS} random requests (MANIFOLD_SEED=${seed}), no tag point
     const tagged = proxies.registry.count({ method: 'PUT', path: /\/manifests\/1\.2\.3$/ }) > 0;
     for (const proxy of Object.values(proxies)) proxy.reset();
 
-    const found = await oracles.digestOf(reference);
+    const found = await oracles.digestOf(`${image}:${TAG}`);
     if (!tagged) expect(found, at).toBe(earlier);
-    if (found !== earlier) await expectComplete(release, found as string);
+    if (found !== earlier) await expectComplete(image, found as string);
 
     const again = await merge(release);
     expect(again.exitCode, `${at}: ${again.log}`).toBe(0);
-    expect(await oracles.digestOf(reference)).toBe(again.outputs.digest);
+    expect(await oracles.digestOf(`${image}:${TAG}`)).toBe(again.outputs.digest);
     const json = mergeJson(again.outputs);
-    await Promise.all(manifestsOf(json).map(digest => oracles.verify(`${release.images[0]}@${digest}`)));
+    await Promise.all(manifestsOf(json).map(digest => oracles.verify(`${image}@${digest}`)));
   }
 });
 
 /** An image under a tag: all of its manifests are there and signed. */
-async function expectComplete(release: Release, digest: string): Promise<void> {
-  const [image] = release.images;
+async function expectComplete(image: string, digest: string): Promise<void> {
+  const { oracles } = site;
   await oracles.verify(`${image}@${digest}`);
   const index = JSON.parse(await oracles.manifest(`${image}@${digest}`)) as {
     manifests: { digest: string }[];

@@ -14,7 +14,7 @@ export interface ConnectionsOptions {
 }
 
 /** The way to an origin. */
-export interface Connection {
+export interface Route {
   readonly agent: http.Agent;
   /** What is trusted there, where that is not the default. */
   readonly secureContext: SecureContext | undefined;
@@ -24,7 +24,7 @@ export interface Connection {
 /** Connections that are kept: for each origin, with what is trusted there, one pool. */
 export class Connections {
   readonly #options: ConnectionsOptions;
-  readonly #known = new Map<string, Promise<Connection>>();
+  readonly #known = new Map<string, Promise<Route>>();
   readonly #agents = new Set<http.Agent>();
 
   constructor(options: ConnectionsOptions) {
@@ -35,7 +35,7 @@ export class Connections {
    * @param ca PEM certificates that are trusted besides the default
    * @throws ManifoldError `invalid-input` when the variable that names the proxy holds no address
    */
-  to(url: URL, ca: string | undefined): Promise<Connection> {
+  to(url: URL, ca: string | undefined): Promise<Route> {
     const key = `${url.origin} ${ca ?? ''}`;
     const known = this.#known.get(key) ?? this.#connect(url, ca);
     this.#known.set(key, known);
@@ -46,7 +46,7 @@ export class Connections {
     for (const agent of this.#agents) agent.destroy();
   }
 
-  async #connect(url: URL, ca: string | undefined): Promise<Connection> {
+  async #connect(url: URL, ca: string | undefined): Promise<Route> {
     const proxy = proxyFor(url, this.#options.env);
     const agent = proxy === undefined ? directAgent(url) : await this.#proxyAgent(url, proxy);
     this.#agents.add(agent);

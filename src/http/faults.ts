@@ -38,7 +38,7 @@ export function mayPass(fault: unknown): boolean {
   return code !== undefined && (PASSING.has(code) || code.startsWith('HPE_'));
 }
 
-/** @param elapsed milliseconds since the first try began */
+/** @param elapsed milliseconds from the beginning to the last failure */
 export function unreachable(
   what: string,
   host: string,

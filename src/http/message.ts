@@ -7,6 +7,8 @@ export interface BodySource {
   readonly size: number;
   /** Begins the bytes from the start, once for each try. The stream is always read to its end or destroyed. */
   open(): Promise<Readable>;
+  /** A redirect of what sends it is the answer, and is not followed. */
+  readonly isGivenOnce?: boolean;
 }
 
 export interface HttpRequest {
@@ -21,7 +23,7 @@ export interface HttpRequest {
   readonly maxBytes?: number;
   /** Certificates (PEM) to trust for this host besides the system's. */
   readonly ca?: string;
-  /** A redirect to another origin is the answer, and is not followed. */
+  /** A redirect to another origin is the answer, and is not followed; so it always is for what writes. */
   readonly staysAtOrigin?: boolean;
   /** Answers that are tried again besides those that always are: 404 just after our own push. */
   readonly alsoTransient?: (response: HttpResponse) => boolean;

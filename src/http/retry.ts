@@ -1,6 +1,10 @@
 /** How long and how often a request is tried. All times are milliseconds. */
 export interface RetryPolicy {
-  /** No try starts later than this after the first one began. */
+  /**
+   * No wait for a further try ends later than this after the first try had failed. The first try itself is not counted,
+   * however long it waits for its place among the requests of its host, for an answer, or for the bytes of a layer to pass:
+   * until it fails, nothing is wrong.
+   */
   readonly budget: number;
   /** The first wait is at most this, each later one at most twice as long as the one before. */
   readonly base: number;
@@ -50,7 +54,7 @@ export function asksForLess(outcome: Outcome): boolean {
  * The wait before the next try in milliseconds, or undefined when the budget ends before it: full jitter over an
  * exponential back-off, and never less than the server asked for (RFC 9110, section 10.2.3), which counts up to a minute.
  * @param failures how many tries have failed so far, from 1
- * @param elapsed milliseconds since the first try began
+ * @param elapsed milliseconds since the first try had failed: 0 after that one
  */
 export function nextDelay(
   policy: RetryPolicy,

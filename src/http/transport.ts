@@ -4,10 +4,10 @@ import { beginning, collect } from './answer-body.ts';
 import { faultAt, mayPass, reasonOf, unreachable } from './faults.ts';
 import { type Answer, isFinal, outcomeOf, policyFor, type Tried } from './judgement.ts';
 import { describe, type HttpRequest, type HttpResponse, type HttpStream, isStream } from './message.ts';
+import { redirectOf } from './redirect.ts';
 import { DEFAULT_RETRY, nextDelay, type RetryPolicy } from './retry.ts';
 import { Sender } from './sender.ts';
 import { SourceFailure } from './upload.ts';
-import { followUrl } from './url.ts';
 
 export {
   type BodySource,
@@ -39,7 +39,6 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** Of the page that comes with a failure, messages show the beginning. Bytes. */
 const MAX_FAILURE_BYTES = 64 * 1024;
 const MAX_REDIRECTS = 5;
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** What a caller takes of an answer that has begun. */
 interface Taking<A extends Answer> {
@@ -54,7 +53,7 @@ const STREAM: Taking<Answer> = {
   take: async begun => (isStream(begun) ? begun : wholly(begun)),
 };
 
-/** HTTP with retries, time-outs, bounded bodies and redirects that take no credentials along. */
+/** HTTP with retries, time-outs, bounded bodies and redirects that take neither credentials nor a body to another origin. */
 export class Transport {
   /** How long a request is tried, and what takes several requests should be tried, too. */
   readonly retry: RetryPolicy;
@@ -106,24 +105,26 @@ export class Transport {
 
   async #persist<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<A> {
     const start = performance.now();
-    let [tries, elapsed] = [0, 0];
+    /** When the first try and the last one had failed. */
+    let [first, latest] = [start, start];
+    let tries = 0;
     let last: Tried<A> = {};
     for (;;) {
       const tried = await this.#try(request, taking);
       if (tried !== undefined) {
         last = tried;
-        elapsed = performance.now() - start;
-        tries++;
+        latest = performance.now();
+        if (++tries === 1) first = latest;
       }
       const { answer, fault } = last;
       const policy = policyFor(request, last, this.retry);
       const delay =
         tried === undefined || isFinal(request, tried)
           ? undefined
-          : nextDelay(policy, tries, elapsed, answer?.headers['retry-after']);
+          : nextDelay(policy, tries, latest - first, answer?.headers['retry-after']);
       if (delay === undefined) {
         if (answer !== undefined) return answer;
-        throw unreachable(describe(request), request.url.host, fault, tries, elapsed);
+        throw unreachable(describe(request), request.url.host, fault, tries, latest - start);
       }
       const why = answer === undefined ? reasonOf(fault) : `status ${answer.status}`;
       this.#onRetry(`${describe(request)}: ${why}; trying again in ${(delay / 1000).toFixed(1)} s`);
@@ -152,8 +153,7 @@ export class Transport {
     let current = request;
     for (let hops = 0; ; hops++) {
       const { begun, lease } = await this.#sender.send(current, taking.isStreamed);
-      const { location } = begun.headers;
-      const next = location === undefined ? undefined : nextAfter(begun, current, location);
+      const next = nextAfter(begun, current);
       if (next === undefined) {
         const answer = await taking.take(begun);
         lease.learn(outcomeOf(answer));
@@ -178,30 +178,12 @@ async function wholly(begun: HttpStream): Promise<HttpResponse> {
   return { ...head, body: isStream(begun) ? await collect(body) : await beginning(body, MAX_FAILURE_BYTES) };
 }
 
-/** Where an answer leads; undefined when it is the answer itself. */
-function nextOf(request: HttpRequest, status: number, location: string): HttpRequest | undefined {
-  if (!REDIRECTS.has(status) || (request.method !== 'GET' && request.method !== 'HEAD')) return undefined;
-  const url = followUrl(location, request.url);
-  if (request.staysAtOrigin === true && url.origin !== request.url.origin) return undefined;
-  return redirected(request, url);
-}
-
-/** The same, but what leads nowhere is not left open behind the error: it holds a connection and its place. */
-function nextAfter(begun: HttpStream, request: HttpRequest, location: string): HttpRequest | undefined {
+/** Where an answer leads. What leads nowhere is not left open behind the error: it holds a connection and its place. */
+function nextAfter(begun: HttpStream, request: HttpRequest): HttpRequest | undefined {
   try {
-    return nextOf(request, begun.status, location);
+    return redirectOf(begun, request);
   } catch (error) {
     begun.body.destroy();
     throw error;
   }
-}
-
-/** Credentials belong to the origin that asked for them: they do not travel to another one (RFC 9110, 15.4). */
-function redirected(request: HttpRequest, url: URL): HttpRequest {
-  if (url.origin === request.url.origin) return { ...request, url };
-  const headers = Object.entries(request.headers ?? {}).filter(
-    ([name]) => name.toLowerCase() !== 'authorization',
-  );
-  const { ca: _, ...rest } = request;
-  return { ...rest, url, headers: Object.fromEntries(headers) };
 }

@@ -19,7 +19,7 @@ export async function report(runner: Runner, result: MergeResult): Promise<void>
   const { publications, tags } = result;
   const set = tags.set.map(({ name }) => name);
   for (const tag of tags.set) runner.info(`Tagged ${tag.name} (${cameFrom(tag)}).`);
-  for (const { name, reason } of tags.kept) runner.warning(`${name} stays where it was: ${reason}.`);
+  for (const { name, reason } of tags.kept) runner.warning(`${name} stays where it is: ${reason}.`);
   const digests = publications.map(({ image }) => image.content.digest);
   if (digests.length === 1) runner.output('digest', digests[0] as string);
   runner.output('tags', set.join('\n'));
@@ -74,7 +74,7 @@ function pageOf(publication: Publication, result: MergeResult, check: string | u
 function componentsOf(result: MergeResult): Record<string, object> {
   const { publications, signing } = result;
   return Object.fromEntries(
-    publications.map((publication, position) => {
+    publications.map(publication => {
       const { component, image } = publication;
       const { digest, mediaType } = image.content;
       const platforms = image.children.map(child => ({
@@ -91,7 +91,7 @@ function componentsOf(result: MergeResult): Record<string, object> {
         unmoved: kept,
         platforms,
         missing: image.missing.map(formatPlatform),
-        signed: signing === undefined ? null : { ...signing.identity, ...signing.subjects[position] },
+        signed: signing === undefined ? null : { ...signing.identity, ...signing.subjects.get(component) },
       };
       return [component, told];
     }),

@@ -1,27 +1,28 @@
-import { ManifoldError } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import type { RetryPolicy } from '../http/retry.ts';
 import type { Transport } from '../http/transport.ts';
 import { imagesOf } from '../inputs/image-templates.ts';
 import type { MergeInputs } from '../inputs.ts';
-import { descriptorOf } from '../oci/manifest.ts';
 import { type AssembleOptions, assemble } from '../publish/assemble.ts';
-import type { Connect } from '../publish/children.ts';
+import { BuildReader, type Connect } from '../publish/children.ts';
 import { moveTags, type TagReport } from '../publish/move-tags.ts';
-import { childrenOf, type Publication } from '../publish/publication.ts';
-import { bringChildren, keepChildren, pushIndex } from '../publish/push.ts';
+import type { Publication } from '../publish/publication.ts';
+import { bringChildren, confirmIndex, keepChildren, pushIndex } from '../publish/push.ts';
 import type { SigningReport } from '../publish/sign.ts';
-import { listTags, readTags, refuseImmutable } from '../publish/tags.ts';
+import { listTags, readTags, refuseImmutable, uselessPatterns } from '../publish/tags.ts';
 import { closeSet } from '../records/closed-set.ts';
 import { collectRecords, type RunRecords } from '../records/collect.ts';
 import { openStore } from '../records/open-store.ts';
 import type { Origin } from '../records/origin.ts';
-import { indexTree } from '../report/summary.ts';
+import { BuildsRefused } from '../records/problems.ts';
+import type { BuildRecord } from '../records/record.ts';
+import type { RecordStore } from '../records/store.ts';
+import { indexTree, refusalSummary } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
 import { requireIdTokenPermission } from '../sign/identity-token.ts';
-import type { Keyless } from '../sign/keyless.ts';
-import type { BundleVerifier } from '../sign/verify.ts';
 import { report } from './merge-report.ts';
+import type { Signing } from './merge-signing.ts';
 import { openReach } from './registries.ts';
 
 /** Makes one image of all builds of each component: collects, checks, pushes by digest, signs, and only then tags. */
@@ -32,7 +33,12 @@ export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.Pro
   const { transport, retry, registries } = openReach(inputs, runner, env);
   try {
     const connect: Connect = repository => registries.repository(repository);
-    await publish({ inputs, run, runner, env, transport, retry, connect });
+    const reader = new BuildReader(connect);
+    await publish({ inputs, run, runner, env, transport, retry, connect, reader });
+  } catch (error) {
+    // Whoever looks at the run's page first finds there what the log says.
+    if (error instanceof BuildsRefused) await runner.summary(refusalSummary(error));
+    throw error;
   } finally {
     transport.close();
   }
@@ -46,14 +52,15 @@ interface Context {
   readonly transport: Transport;
   readonly retry: RetryPolicy;
   readonly connect: Connect;
+  readonly reader: BuildReader;
 }
 
 async function publish(context: Context): Promise<void> {
   const { inputs, runner } = context;
   // What cannot work is said before anything is pushed: a Sigstore that cannot be read is found here.
-  const [records, sigstore] = await Promise.all([
+  const [records, signing] = await Promise.all([
     readRecords(context),
-    inputs.sign === 'none' ? undefined : openSigstore(context),
+    inputs.sign === 'none' ? undefined : openSigning(context),
   ]);
   const closed = closeSet(records, inputs);
   if (closed.components.length === 0 && closed.problems.length === 0) {
@@ -66,15 +73,21 @@ async function publish(context: Context): Promise<void> {
   for (const { component, image } of publications) {
     runner.info(`${component}: ${indexTree(image.content, image.children)}`);
   }
-  const { signing, tags } = await pushSignAndTag(context, publications, sigstore);
-  await report(runner, { publications, tags, signing, trustedRoot: inputs.trustedRoot });
+  const published = await pushSignAndTag(context, publications, signing);
+  await report(runner, { publications, ...published, trustedRoot: inputs.trustedRoot });
+}
+
+/** Only a merge that signs pays for the libraries of Sigstore. */
+async function openSigning(context: Context): Promise<Signing> {
+  const { Signing } = await import('./merge-signing.ts');
+  return Signing.open(context);
 }
 
 /** The order that makes it safe: everywhere by digest, everywhere signed and verified, and only then the first tag. */
 async function pushSignAndTag(
   context: Context,
   publications: readonly Publication[],
-  sigstore: Sigstore | undefined,
+  signing: Signing | undefined,
 ): Promise<{ signing: SigningReport | undefined; tags: TagReport }> {
   const { inputs, runner, retry } = context;
   const options = {
@@ -84,7 +97,8 @@ async function pushSignAndTag(
     retry,
   };
   const tags = listTags(publications, options);
-  const isSigned = sigstore !== undefined;
+  tellUseless(uselessPatterns(tags, options), runner);
+  const isSigned = signing !== undefined;
   // What must not move ends the merge before anything is pushed; and where a tag shows the image, it is there.
   const before = isSigned || options.immutable.length > 0 ? await readTags(tags) : new Map();
   refuseImmutable(tags, before, options);
@@ -104,17 +118,29 @@ async function pushSignAndTag(
   const names = everywhere.map(({ target }) => target.client.name);
   runner.info(`Pushed by digest to ${[...new Set(names)].join(', ')}.`);
 
-  const signing = isSigned ? await sign(sigstore, publications, context) : undefined;
+  const [signed] = await Promise.all([
+    signing?.sign(publications),
+    ...everywhere.map(({ publication, target }) => confirmIndex(publication, target, isSigned)),
+  ]);
   const { keepTags } = inputs;
   if (keepTags !== undefined) {
+    const keeping = { template: keepTags, retry };
     await Promise.all(
-      everywhere.map(({ publication, target }) => keepChildren(publication, target, keepTags)),
+      everywhere.map(({ publication, target }) => keepChildren(publication, target, keeping)),
     );
   }
   // Whatever came before took its time: another run may have moved a tag meanwhile.
   const now = look !== undefined && keepTags === undefined ? look : await readTags(tags);
   refuseImmutable(tags, now, options);
-  return { signing, tags: await moveTags(tags, now, options) };
+  return { signing: signed, tags: await moveTags(tags, now, options) };
+}
+
+function tellUseless(patterns: readonly string[], { notice }: Runner): void {
+  if (patterns.length === 0) return;
+  const names = patterns.map(pattern => `"${oneLine(pattern)}"`).join(', ');
+  notice(
+    `No tag of this merge matches ${names} of "immutable-tags". A pattern stands for the whole tag: v*.*.* matches v1.2.3, and not 1.2.3.`,
+  );
 }
 
 function assembleOptions(context: Context, { plan }: RunRecords): AssembleOptions {
@@ -127,6 +153,7 @@ function assembleOptions(context: Context, { plan }: RunRecords): AssembleOption
       byDigestOnly: inputs.pushByDigestOnly,
     },
     connect: context.connect,
+    reader: context.reader,
     server: run.server,
     created: plan?.created,
     version: metadata?.version ?? plan?.version ?? undefined,
@@ -138,7 +165,8 @@ function assembleOptions(context: Context, { plan }: RunRecords): AssembleOption
   };
 }
 
-async function readRecords({ inputs, run, runner, env, transport, retry }: Context): Promise<RunRecords> {
+async function readRecords(context: Context): Promise<RunRecords> {
+  const { inputs, run, runner, env, transport, retry } = context;
   const { githubToken: token } = inputs;
   const other = otherRun(inputs, run);
   const origin = other ?? run;
@@ -152,13 +180,29 @@ async function readRecords({ inputs, run, runner, env, transport, retry }: Conte
     onRetry: runner.info,
     onSecret: runner.mask,
   });
+  warnOfFailure(store, origin, runner);
   return runner.group(`Records of the run ${origin.runId}`, async () => {
-    const records = await collectRecords(store, origin);
+    const records = await collectRecords(store, origin, record => beginReading(record, context));
     for (const { component, platform, digest, source } of records.builds) {
       runner.info(`Record of ${component} for ${platform}, attempt ${source.runAttempt}: ${digest}`);
     }
     return records;
   });
+}
+
+/** What turns out not to be wanted was read in vain, and nothing else. */
+function beginReading(record: BuildRecord, { inputs, reader }: Context): void {
+  const { components, images } = inputs;
+  if (components.length > 0 && !components.includes(record.component)) return;
+  reader.begin(record, images === undefined ? undefined : imagesOf(images, record.component));
+}
+
+/** Whether a run that failed is good enough to be merged is for its workflow to say, and easily forgotten there. */
+function warnOfFailure({ conclusion }: RecordStore, { runId }: Origin, runner: Runner): void {
+  if (conclusion === undefined || conclusion === 'success') return;
+  runner.warning(
+    `The run ${runId} ended with ${oneLine(conclusion)}: what it built is merged all the same. To merge only what has succeeded, say "if: github.event.workflow_run.conclusion == 'success'" at this job.`,
+  );
 }
 
 /** Another run, whose commit and attempts only its records tell; undefined when it is this one after all. */
@@ -178,50 +222,4 @@ function requireToken(token: string | undefined): string {
       hint: 'Leave it out for the token of this job, and give the job "permissions: actions: read".',
     },
   );
-}
-
-/** A Sigstore, ready to sign with and to verify by. */
-interface Sigstore {
-  readonly keyless: Keyless;
-  readonly verifier: BundleVerifier;
-}
-
-/** Loads what describes the Sigstore, and its libraries, which only a merge that signs needs. */
-async function openSigstore({ inputs, env, transport, runner }: Context): Promise<Sigstore> {
-  const [trust, { chooseServices }, { Keyless }, { BundleVerifier }] = await Promise.all([
-    import('../sign/trust.ts'),
-    import('../sign/services.ts'),
-    import('../sign/keyless.ts'),
-    import('../sign/verify.ts'),
-  ]);
-  const source = { trustedRoot: inputs.trustedRoot, signingConfig: inputs.signingConfig, env };
-  const [root, config] = await Promise.all([trust.loadTrustedRoot(source), trust.loadSigningConfig(source)]);
-  const services = chooseServices(config, new Date());
-  return {
-    keyless: new Keyless({ env, services, transport, onSecret: runner.mask }),
-    verifier: new BundleVerifier(root),
-  };
-}
-
-async function sign(
-  sigstore: Sigstore,
-  publications: readonly Publication[],
-  { runner, retry }: Context,
-): Promise<SigningReport> {
-  const { signEverywhere } = await import('../publish/sign.ts');
-  const subjects = publications.map(publication => ({
-    children: childrenOf(publication),
-    root: descriptorOf(publication.image.content),
-    repositories: publication.targets.map(({ client }) => client),
-  }));
-  const signing = await signEverywhere(subjects, { ...sigstore, retry });
-  for (const [position, { component }] of publications.entries()) {
-    const { manifests, attached } = signing.subjects[position] ?? { manifests: 0, attached: 0 };
-    const all = manifests * (subjects[position]?.repositories.length ?? 0);
-    const before = attached === all ? '' : ` ${all - attached} of these signatures were there already.`;
-    runner.info(
-      `Signed ${component} as ${signing.identity.name}: ${manifests} manifests, verified in every registry.${before}`,
-    );
-  }
-  return signing;
 }

@@ -4,6 +4,8 @@ import type { BuildRecord } from '../records/record.ts';
 
 /** Marks an index from which platforms are missing, as the user allowed. */
 const MISSING = 'dev.manifold.missing-platforms';
+/** Number of the workflow run whose builds these are: of two runs, the one that was started later has the higher one. */
+export const RUN = 'dev.manifold.run';
 
 export interface AnnotationSources {
   /** `https://github.com` */
@@ -26,7 +28,7 @@ const CREATED = 'org.opencontainers.image.created';
 const REVISION = 'org.opencontainers.image.revision';
 const SOURCE = 'org.opencontainers.image.source';
 /** What the builds know better than a tool that runs in the merge job, whose commit may even be another. */
-const OURS: readonly string[] = [CREATED, REVISION, SOURCE];
+const OURS: readonly string[] = [CREATED, REVISION, SOURCE, RUN];
 
 /**
  * All annotations of an index: the same for every re-run of the same records, so that nothing here comes from the clock
@@ -59,6 +61,8 @@ function defaultsOf({
     [CREATED]: created ?? records.map(({ started }) => started).reduce((a, b) => (a < b ? a : b)),
     [REVISION]: first.source.commit,
     [SOURCE]: `${server}/${first.source.repository}`,
+    // A plan may be made again by another run, and is to give the same bytes then.
+    ...(created === undefined ? { [RUN]: first.source.runId } : {}),
     ...(version === undefined ? {} : { 'org.opencontainers.image.version': version }),
     ...(missing.length === 0 ? {} : { [MISSING]: missing.map(formatPlatform).join(',') }),
   };

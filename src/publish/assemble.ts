@@ -4,7 +4,7 @@ import { formatPlatform } from '../oci/platform.ts';
 import type { ClosedSet, ComponentSet } from '../records/closed-set.ts';
 import { refuseProblems } from '../records/problems.ts';
 import { annotateIndex } from './annotations.ts';
-import { type Child, type Connect, readChildren } from './children.ts';
+import { type BuildReader, type Child, type Connect, readChildren } from './children.ts';
 import { createIndexImage, type IndexImage } from './index-image.ts';
 import type { Publication } from './publication.ts';
 import { chooseDestinations, type Destination, type Destinations } from './targets.ts';
@@ -12,6 +12,7 @@ import { chooseDestinations, type Destination, type Destinations } from './targe
 export interface AssembleOptions {
   readonly destinations: Destinations;
   readonly connect: Connect;
+  readonly reader: BuildReader;
   /** `https://github.com` */
   readonly server: string;
   /** The plan's time for all that the run publishes; undefined: the begin of a component's first build. */
@@ -43,7 +44,7 @@ export async function assemble(closed: ClosedSet, options: AssembleOptions): Pro
   const read = await Promise.all(
     chosen.map(async ({ set, destinations, targets }) => {
       const repositories = destinations.map(({ repository }) => repository);
-      const children = await readChildren(set.records, repositories, options.connect);
+      const children = await readChildren(set.records, repositories, options.reader);
       return { set, destinations, targets, ...children };
     }),
   );

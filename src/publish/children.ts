@@ -26,6 +26,54 @@ export type Connect = (repository: Repository) => RepositoryClient;
 /** Pushed by a job that ended a moment ago: a registry that does not find it yet is asked again. */
 const PUSHED = { justPushed: true };
 
+/** Reads builds from the registries, each from one repository once, however often it is asked for. */
+export class BuildReader {
+  readonly #connect: Connect;
+  readonly #reads = new Map<string, Promise<BuiltImage>>();
+
+  constructor(connect: Connect) {
+    this.#connect = connect;
+  }
+
+  /** The client of a repository by its full name. */
+  at(name: string): RepositoryClient {
+    return this.#connect(parseRepository(name));
+  }
+
+  /**
+   * Begins to read a build whose record has just come: other records are still on their way, and registries take their
+   * time.
+   */
+  begin(record: BuildRecord, targets: readonly Repository[] | undefined): void {
+    const [source] = placesOf(record, targets);
+    // Whoever asks for it hears of a failure; where nobody does, it is none.
+    this.read(record, source).catch(() => {});
+  }
+
+  /** @throws ManifoldError `registry-…`, `digest-mismatch`, `invalid-document` */
+  read(record: BuildRecord, source: string): Promise<BuiltImage> {
+    const key = `${source}@${record.digest}`;
+    const root = manifestContent(Buffer.from(record.content), record.mediaType);
+    const reading = this.#reads.get(key) ?? readBuiltImage(this.at(source), root, PUSHED);
+    this.#reads.set(key, reading);
+    return reading;
+  }
+}
+
+/**
+ * Where a build is looked at: in those of the targets that it was pushed to, or where it was pushed to first.
+ * @param targets undefined: wherever it was pushed to
+ */
+function placesOf(
+  { images }: BuildRecord,
+  targets: readonly Repository[] | undefined,
+): [source: string, ...others: string[]] {
+  const wanted = targets?.map(formatRepository) ?? images;
+  const kept = images.filter(name => wanted.includes(name));
+  const [source = images[0] as string, ...others] = kept;
+  return [source, ...others];
+}
+
 /**
  * Reads every build of a component where it was pushed to, and holds it against its record. A build is read whole from one
  * repository; that the other targets among those that it was pushed to hold its manifests is made sure of.
@@ -34,16 +82,9 @@ const PUSHED = { justPushed: true };
 export async function readChildren(
   records: readonly BuildRecord[],
   targets: readonly Repository[],
-  connect: Connect,
+  reader: BuildReader,
 ): Promise<Children> {
-  const wanted = new Set(targets.map(formatRepository));
-  const results = await Promise.all(
-    records.map(async record => {
-      const kept = record.images.filter(name => wanted.has(name));
-      const [source, ...others] = kept.length > 0 ? kept : record.images.slice(0, 1);
-      return readChild(record, source as string, others, connect);
-    }),
-  );
+  const results = await Promise.all(records.map(record => readChild(record, targets, reader)));
   return {
     children: results.filter(result => 'built' in result),
     problems: results.filter(result => 'code' in result),
@@ -60,16 +101,14 @@ const ABOUT_THE_CHILD: readonly ErrorCode[] = [
 
 async function readChild(
   record: BuildRecord,
-  source: string,
-  others: readonly string[],
-  connect: Connect,
+  targets: readonly Repository[],
+  reader: BuildReader,
 ): Promise<Child | Problem> {
-  const client = connect(parseRepository(source));
-  const root = manifestContent(Buffer.from(record.content), record.mediaType);
+  const [source, ...others] = placesOf(record, targets);
+  const client = reader.at(source);
   try {
-    const built = await readBuiltImage(client, root, PUSHED);
-    const elsewhere = others.map(name => connect(parseRepository(name)));
-    await Promise.all(elsewhere.map(each => requireManifests(each, built.image, PUSHED)));
+    const built = await reader.read(record, source);
+    await Promise.all(others.map(name => requireManifests(reader.at(name), built.image, PUSHED)));
     return disagreement(record, built, client) ?? { record, built, source: client };
   } catch (error) {
     if (!(error instanceof ManifoldError) || !ABOUT_THE_CHILD.includes(error.code)) throw error;

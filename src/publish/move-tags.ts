@@ -1,12 +1,11 @@
-import { type ErrorCode, ManifoldError } from '../errors.ts';
-import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
-import { eventually } from './eventually.ts';
-import { type Outcome, tagsFailed } from './tag-failure.ts';
-import { decideMove, type MoveDecision, type Origin, originOf, type TagRank } from './tag-rules.ts';
+import { moveTag } from './move-tag.ts';
+import { isFailure, type Outcome, tagsFailed } from './tag-failure.ts';
+import { decideMove, type Lineage, lineageOf, type MoveDecision, type TagRank } from './tag-rules.ts';
 import {
   annotationsOf,
+  isImmutable,
   readTags,
   refuseImmutable,
   type TagOptions,
@@ -24,7 +23,7 @@ export interface TagReport {
     readonly was: Digest | undefined;
     readonly content: ManifestContent;
   })[];
-  /** They stay where they were. */
+  /** They stay where they were, or where another run has moved them on to. */
   readonly kept: readonly (NamedTag & { readonly reason: string })[];
 }
 
@@ -64,9 +63,12 @@ export async function moveTags(
     all.push(...decided);
     const moves = decided.filter(({ decision }) => decision.move);
     await Promise.all(
-      moves.map(async ({ tag }) => outcomes.set(tag.name, await moveTag(tag, options.retry))),
+      moves.map(async ({ tag, was }) => {
+        const whyLeave = (shown: ManifestContent) => reasonToLeave(tag, shown, tags, options);
+        outcomes.set(tag.name, await moveTag(tag, { retry: options.retry, was, whyLeave }));
+      }),
     );
-    if ([...outcomes.values()].every(({ state }) => state === 'moved')) continue;
+    if (![...outcomes.values()].some(isFailure)) continue;
     const untried = (tag: TagTarget): boolean =>
       RANKS.indexOf(tag.rank) > RANKS.indexOf(rank) && decide(tag, tags, states, options).move;
     const wanted = tags.filter(tag => outcomes.has(tag.name) || untried(tag));
@@ -75,7 +77,7 @@ export async function moveTags(
       outcomes,
     );
   }
-  return reportOf(tags, all);
+  return reportOf(tags, all, outcomes);
 }
 
 /**
@@ -98,7 +100,11 @@ async function lookAgain(
 }
 
 /** In the order of the tags, whatever order they moved in. */
-function reportOf(tags: readonly TagTarget[], all: readonly Decided[]): TagReport {
+function reportOf(
+  tags: readonly TagTarget[],
+  all: readonly Decided[],
+  outcomes: ReadonlyMap<string, Outcome>,
+): TagReport {
   const inOrder = all.toSorted((a, b) => tags.indexOf(a.tag) - tags.indexOf(b.tag));
   const report: { set: TagReport['set'][number][]; kept: TagReport['kept'][number][] } = {
     set: [],
@@ -106,11 +112,35 @@ function reportOf(tags: readonly TagTarget[], all: readonly Decided[]): TagRepor
   };
   for (const { tag, was, decision } of inOrder) {
     const { component, name, content } = tag;
-    const isKept = !decision.move && decision.outcome === 'kept';
-    if (isKept) report.kept.push({ component, name, reason: decision.reason });
+    const outcome = outcomes.get(name);
+    const reason = outcome?.state === 'overtaken' ? outcome.reason : reasonOf(decision);
+    if (reason !== undefined) report.kept.push({ component, name, reason });
     else report.set.push({ component, name, content, was });
   }
   return report;
+}
+
+/** Why a tag is kept; undefined when it is not. */
+function reasonOf(decision: MoveDecision): string | undefined {
+  return !decision.move && decision.outcome === 'kept' ? decision.reason : undefined;
+}
+
+/**
+ * Why a tag that another run moved after we did is to stay there: because we would not have moved it, had that run been
+ * a moment faster. So by "overwrite", which asks for our image in any case, there is no reason, and by "never-move"
+ * whoever had the last word keeps it. Two images under an immutable tag are a fault that somebody must know of.
+ */
+async function reasonToLeave(
+  target: TagTarget,
+  shown: ManifestContent,
+  all: readonly TagTarget[],
+  options: TagOptions,
+): Promise<string | undefined> {
+  if (isImmutable(target, options)) return undefined;
+  const leaders = all.filter(({ name }) => name === target.leader && name !== target.name);
+  const states = new Map([...(await readTags(leaders)), [target.name, shown]]);
+  const reason = reasonOf(decide(target, all, states, options));
+  return reason === undefined ? undefined : `another run overtook this one, and ${reason}`;
 }
 
 /** A tag of a single platform stays where that of the whole image stays. */
@@ -121,57 +151,13 @@ function decide(
   { policy }: TagOptions,
 ): MoveDecision {
   const leader = all.find(({ name }) => name === target.leader) ?? target;
-  const decision = decideMove(policy, leader.origin, currentOrigin(states.get(leader.name)));
-  if (leader === target || (!decision.move && decision.outcome === 'kept')) return decision;
-  const ours = { ...target.origin, digest: target.content.digest };
+  const decision = decideMove(policy, leader.lineage, currentLineage(states.get(leader.name)));
+  if (leader === target || reasonOf(decision) !== undefined) return decision;
+  const ours = { ...target.lineage, digest: target.content.digest };
   const rule = policy === 'never-move' ? policy : 'overwrite';
-  return decideMove(rule, ours, currentOrigin(states.get(target.name)));
+  return decideMove(rule, ours, currentLineage(states.get(target.name)));
 }
 
-function currentOrigin(current: ManifestContent | undefined): Origin | 'absent' {
-  return current === undefined ? 'absent' : originOf(annotationsOf(current), current.digest);
-}
-
-/** What a registry says when it means it; any other end of a request leaves open whether it took effect. */
-const REFUSALS: readonly ErrorCode[] = [
-  'registry-unauthorized',
-  'registry-forbidden',
-  'registry-not-found',
-  'registry-refused',
-  'tag-immutable',
-];
-
-async function moveTag(target: TagTarget, retry: RetryPolicy): Promise<Outcome> {
-  try {
-    await target.client.putManifest(target.content, target.tag, { justPushed: true });
-  } catch (reason) {
-    // An earlier try may have moved it, and only its answer was lost: the tag itself knows.
-    const shown = await target.client.findManifest(target.tag).catch(() => undefined);
-    if (shown?.digest === target.content.digest) return { state: 'moved' };
-    const isRefusal = reason instanceof ManifoldError && REFUSALS.includes(reason.code);
-    return { state: isRefusal ? 'refused' : 'unconfirmed', reason };
-  }
-  try {
-    await readBack(target, retry);
-    return { state: 'moved' };
-  } catch (reason) {
-    return { state: 'unconfirmed', reason };
-  }
-}
-
-async function readBack({ client, tag, name, content }: TagTarget, retry: RetryPolicy): Promise<void> {
-  let shown: string | undefined;
-  const agrees = await eventually(retry, async () => {
-    shown = (await client.findManifest(tag))?.digest;
-    return shown === content.digest ? true : undefined;
-  });
-  if (agrees === true) return;
-  const found = shown === undefined ? 'does not exist' : `points at ${shown}`;
-  throw new ManifoldError(
-    'tag-moved',
-    `The registry took the tag for ${content.digest}, but ${name} ${found}.`,
-    {
-      hint: 'Another job may have moved it at the same time: let them run one after the other ("concurrency:" in the workflow).',
-    },
-  );
+function currentLineage(current: ManifestContent | undefined): Lineage | 'absent' {
+  return current === undefined ? 'absent' : lineageOf(annotationsOf(current), current.digest);
 }

@@ -1,10 +1,15 @@
-import type { Descriptor } from '../oci/manifest.ts';
+import type { RetryPolicy } from '../http/retry.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Descriptor, ManifestContent } from '../oci/manifest.ts';
 import { formatRepository, parseRepository } from '../oci/reference.ts';
 import { keepTagOf } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
+import { confirmManifest } from '../registry/confirm.ts';
 import { copyManifests } from '../registry/copy.ts';
 import type { Child, Connect } from './children.ts';
+import { eventually } from './eventually.ts';
 import type { Publication, Target } from './publication.ts';
+import { tagMoved } from './tag-failure.ts';
 import { isShown, type TagStates } from './tags.ts';
 
 export interface PushOptions {
@@ -29,6 +34,21 @@ export async function pushIndex({ image }: Publication, { client }: Target, show
 }
 
 /**
+ * Makes sure that a registry has kept an index that it took, where nothing else would tell: a tag that was given its bytes
+ * once more is read back itself.
+ * @param isSigned its signatures are to be attached to it before any tag
+ * @throws ManifoldError `registry-…`
+ */
+export async function confirmIndex(
+  { image }: Publication,
+  { client, tags }: Target,
+  isSigned: boolean,
+): Promise<void> {
+  if (image.isPlain || (tags.length > 0 && !isSigned)) return;
+  await confirmManifest(client, image.content.digest);
+}
+
+/**
  * Makes sure that one of the repositories of an image holds its children: those that the builds did not push there are
  * copied.
  * @throws ManifoldError `registry-…`, `digest-mismatch`
@@ -38,51 +58,78 @@ export async function bringChildren(
   target: Target,
   options: PushOptions,
 ): Promise<void> {
-  const name = formatRepository(target.client.repository);
-  const foreign = built.filter(({ record }) => !record.images.includes(name));
-  const bySource = Map.groupBy(foreign, child => sourceFor(child, target, options.connect));
+  const here = formatRepository(target.client.repository);
+  const foreign = built.filter(({ record }) => !record.images.includes(here));
+  const bySources = Map.groupBy(foreign, child => sourcesFor(child, target).join(' '));
   await Promise.all(
-    [...bySource].map(([source, children]) => {
+    [...bySources].map(([names, children]) => {
+      const sources = names.split(' ').map(name => options.connect(parseRepository(name)));
       const manifests = children.flatMap(({ built: { image: child } }): Descriptor[] => [
         child.image,
         // Nothing would lead from a plain image to them.
         ...(image.isPlain ? [] : child.attestations),
       ]);
-      return copyManifests(source, target.client, manifests, { ...PUSHED, onProgress: options.onProgress });
+      return copyManifests(sources, target.client, manifests, { ...PUSHED, onProgress: options.onProgress });
     }),
   );
 }
 
-/** Within one registry blobs are mounted and not copied: a source there is preferred to where the build was read. */
-function sourceFor({ record, source }: Child, { client }: Target, connect: Connect): RepositoryClient {
-  const near = record.images
-    .map(parseRepository)
-    .find(({ registry }) => registry === client.repository.registry);
-  return near === undefined ? source : connect(near);
+/**
+ * The names of all repositories that should hold a child. Within one registry blobs are mounted and not copied: those come
+ * first, and then where the build was read.
+ */
+function sourcesFor({ record, source }: Child, { client }: Target): string[] {
+  const near = record.images.filter(name => parseRepository(name).registry === client.repository.registry);
+  return [...new Set([...near, source.name, ...record.images])];
+}
+
+export interface KeepOptions {
+  /** `keep-tags` */
+  readonly template: string;
+  /** How long to look for a tag that a registry took but does not show yet. */
+  readonly retry: RetryPolicy;
 }
 
 /**
- * Gives each child a tag of its own in one of the repositories, against clean-up of what has none.
- * @param template `keep-tags`
- * @throws ManifoldError `registry-…`, `invalid-input`
+ * Gives each child a tag of its own in one of the repositories, against clean-up of what has none, and reads each back.
+ * @throws ManifoldError `registry-…`, `invalid-input`; `tag-moved` where the registry does not show one
  */
 export async function keepChildren(
   { image }: Publication,
   { client }: Target,
-  template: string,
+  { template, retry }: KeepOptions,
 ): Promise<void> {
+  const keep = async (content: ManifestContent, tag: string): Promise<void> => {
+    await client.putManifest(content, tag, PUSHED);
+    await readBack(client, tag, content.digest, retry);
+  };
   await Promise.all(
     image.children.flatMap(({ platform, image: child, attestations }, position) => {
       const manifest = image.manifests[position];
-      const own =
-        manifest === undefined
-          ? []
-          : [client.putManifest(manifest, keepTagOf(template, child.digest, platform), PUSHED)];
-      const others = attestations.map(async ({ digest }) => {
-        const content = await client.getManifest(digest, PUSHED);
-        await client.putManifest(content, keepTagOf(template, digest), PUSHED);
-      });
+      const own = manifest === undefined ? [] : [keep(manifest, keepTagOf(template, child.digest, platform))];
+      const others = attestations.map(async ({ digest }) =>
+        keep(await client.getManifest(digest, PUSHED), keepTagOf(template, digest)),
+      );
       return [...own, ...others];
     }),
   );
+}
+
+const UNKEPT =
+  'It is one of "keep-tags", without which a clean-up could take the image apart. No other tag was moved: use "Re-run failed jobs".';
+
+/** The name of the tag holds the digest, so that nobody else moves it elsewhere: the registry's word is enough. */
+async function readBack(
+  client: RepositoryClient,
+  tag: string,
+  digest: Digest,
+  retry: RetryPolicy,
+): Promise<void> {
+  let shown: Digest | undefined;
+  const agrees = await eventually(retry, async () => {
+    shown = (await client.headManifest(tag))?.digest;
+    return shown === digest ? true : undefined;
+  });
+  if (agrees === true) return;
+  throw tagMoved(`${client.name}:${tag}`, digest, shown, UNKEPT);
 }

@@ -12,6 +12,7 @@ import { eventually } from './eventually.ts';
 
 /** Manifests that are signed in some repositories. */
 export interface SigningSubject {
+  readonly component: string;
   /** Published before the root, so that nobody meets a signed index of unsigned images. */
   readonly children: readonly Descriptor[];
   /** What tags will point at. */
@@ -22,8 +23,8 @@ export interface SigningSubject {
 /** What was signed where, and by whom. */
 export interface SigningReport {
   readonly identity: Identity;
-  /** In the order of the subjects. */
-  readonly subjects: readonly SubjectReport[];
+  /** By their components. */
+  readonly subjects: ReadonlyMap<string, SubjectReport>;
 }
 
 export interface SubjectReport {
@@ -45,6 +46,12 @@ interface Lack {
   readonly subject: SigningSubject;
   readonly repository: RepositoryClient;
   readonly manifests: readonly Descriptor[];
+}
+
+/** A manifest, and its signature. */
+interface Signed {
+  readonly manifest: Descriptor;
+  readonly bundle: Buffer;
 }
 
 /**
@@ -72,9 +79,8 @@ export async function signEverywhere(
   if (lacking === undefined || token.identity === undefined || !sameIdentity(identity, token.identity))
     lacking = await lackingOf(identity);
 
-  const digests = new Set(lacking.flatMap(({ manifests }) => manifests.map(({ digest }) => digest)));
-  const bundles = await signAll(digests, signer, verifier);
-  await Promise.all(lacking.map(lack => attachAll(lack, bundles, identity, options)));
+  const signed = await signAll(lacking, signer, verifier);
+  await Promise.all(signed.map(([lack, bundles]) => attachAll(lack, bundles, identity, options)));
   return reportOf(identity, subjects, lacking);
 }
 
@@ -98,24 +104,24 @@ function reportOf(
   subjects: readonly SigningSubject[],
   lacking: readonly Lack[],
 ): SigningReport {
-  const reports = subjects.map(subject => ({
-    manifests: subject.children.length + 1,
-    attached: lacking.filter(lack => lack.subject === subject).flatMap(({ manifests }) => manifests).length,
-  }));
-  return { identity, subjects: reports };
+  const reports = subjects.map(subject => {
+    const manifests = subject.children.length + 1;
+    const attached = lacking.filter(lack => lack.subject === subject).flatMap(lack => lack.manifests).length;
+    return [subject.component, { manifests, attached }] as const;
+  });
+  return { identity, subjects: new Map(reports) };
 }
 
 async function attachAll(
-  { subject, repository, manifests }: Lack,
-  bundles: ReadonlyMap<Digest, Buffer>,
+  { subject, repository }: Lack,
+  signed: readonly Signed[],
   identity: Identity,
   options: SignOptions,
 ): Promise<void> {
-  const attach = (manifest: Descriptor) =>
-    attachBundle(repository, manifest, bundles.get(manifest.digest) as Buffer);
-  await Promise.all(manifests.filter(manifest => manifest !== subject.root).map(attach));
-  if (manifests.includes(subject.root)) await attach(subject.root);
-  await Promise.all(manifests.map(manifest => readBack(repository, manifest, identity, options)));
+  const attach = ({ manifest, bundle }: Signed) => attachBundle(repository, manifest, bundle);
+  await Promise.all(signed.filter(({ manifest }) => manifest !== subject.root).map(attach));
+  await Promise.all(signed.filter(({ manifest }) => manifest === subject.root).map(attach));
+  await Promise.all(signed.map(({ manifest }) => readBack(repository, manifest, identity, options)));
 }
 
 /**
@@ -133,17 +139,23 @@ function refuseOtherIdentity(identity: Identity, token: IdentityToken): void {
   );
 }
 
-/** Makes all signatures at once; their order is one of publication only. Each is made once for all repositories. */
-async function signAll(
-  digests: ReadonlySet<Digest>,
+/**
+ * Makes all signatures at once, before any is attached; their order is one of publication only. Each is made once for all
+ * repositories.
+ */
+function signAll(
+  lacking: readonly Lack[],
   signer: KeylessSigner,
   verifier: BundleVerifier,
-): Promise<Map<Digest, Buffer>> {
-  const sign = async (digest: Digest): Promise<[Digest, Buffer]> => [
-    digest,
-    await signAndCheck(digest, signer, verifier),
-  ];
-  return new Map(await Promise.all([...digests].map(sign)));
+): Promise<(readonly [Lack, Signed[]])[]> {
+  const bundles = new Map<Digest, Promise<Buffer>>();
+  const sign = async (manifest: Descriptor): Promise<Signed> => {
+    const { digest } = manifest;
+    const made = bundles.get(digest) ?? signAndCheck(digest, signer, verifier);
+    bundles.set(digest, made);
+    return { manifest, bundle: await made };
+  };
+  return Promise.all(lacking.map(async lack => [lack, await Promise.all(lack.manifests.map(sign))] as const));
 }
 
 /** The manifests that have no valid signature of this identity in a repository. */

@@ -1,6 +1,7 @@
 import { oneLine } from '../errors.ts';
 import { type Digest, shortDigest } from '../oci/digest.ts';
 import { matchesPattern } from '../oci/tags.ts';
+import { RUN } from './annotations.ts';
 import { compareVersions } from './versions.ts';
 
 /** In this order tags move: who follows `latest` sees an image last, when all its other names are there. */
@@ -26,7 +27,7 @@ export function rankTag(tag: string, immutable: readonly string[]): TagRank {
 }
 
 /** What an image says of where it comes from (OCI image-spec, annotations.md). */
-export interface Origin {
+export interface Lineage {
   readonly digest: Digest;
   /** Address of the repository. */
   readonly source?: string;
@@ -35,17 +36,29 @@ export interface Origin {
   readonly revision?: string;
   /** RFC 3339. */
   readonly created?: string;
+  /** Number of the workflow run that built it. */
+  readonly run?: string;
 }
 
 const PREFIX = 'org.opencontainers.image.';
 
-/** Reads the origin of an index or manifest from its annotations. An empty value says nothing. */
-export function originOf(annotations: Readonly<Record<string, string>> | undefined, digest: Digest): Origin {
-  const read = <Key extends string>(key: Key): { [key in Key]?: string } => {
-    const value = annotations?.[`${PREFIX}${key}`]?.trim();
+/** Reads the lineage of an index or manifest from its annotations. An empty value says nothing. */
+export function lineageOf(
+  annotations: Readonly<Record<string, string>> | undefined,
+  digest: Digest,
+): Lineage {
+  const read = <Key extends string>(key: Key, annotation = `${PREFIX}${key}`): { [key in Key]?: string } => {
+    const value = annotations?.[annotation]?.trim();
     return (value ? { [key]: value } : {}) as { [key in Key]?: string };
   };
-  return { digest, ...read('source'), ...read('version'), ...read('revision'), ...read('created') };
+  return {
+    digest,
+    ...read('source'),
+    ...read('version'),
+    ...read('revision'),
+    ...read('created'),
+    ...read('run', RUN),
+  };
 }
 
 /** `newest`: a tag never goes backwards; `never-move`: a tag that exists stays. */
@@ -61,15 +74,16 @@ export type MoveDecision =
  * Decides whether a tag moves to our image.
  *
  * By `newest` it stays where it is when the image there was made from the same source and is newer: by its version where
- * both are semantic versions, else, and among equal versions, by the time of its build. So 1.9.9 after 2.0.0 leaves
- * `latest` and moves `1.9`, and the run of an older commit that ends last leaves `main`. A pre-release moves what it was
- * asked to move: 2.0.0-rc.1 is newer than 1.9.0. Where nothing can be compared the tag moves, since it was asked for.
+ * both are semantic versions; else, and among equal versions, by the workflow run that built it where both tell it; else
+ * by the time of its build. So 1.9.9 after 2.0.0 leaves `latest` and moves `1.9`, and the run of an older commit leaves
+ * `main`, whether it ends last or is run again. A pre-release moves what it was asked to move: 2.0.0-rc.1 is newer than
+ * 1.9.0. Where nothing can be compared the tag moves, since it was asked for.
  * @param current what the tag points at; undefined when the tag exists and nothing is known of its image
  */
 export function decideMove(
   policy: TagPolicy,
-  ours: Origin,
-  current: Origin | undefined | 'absent',
+  ours: Lineage,
+  current: Lineage | undefined | 'absent',
 ): MoveDecision {
   if (current === 'absent') return { move: true };
   if (current?.digest === ours.digest)
@@ -88,7 +102,7 @@ function kept(reason: string): MoveDecision {
 }
 
 /** Why the current image is the newer one; undefined when it is not, or nobody can tell. */
-function newerThan(ours: Origin, current: Origin): string | undefined {
+function newerThan(ours: Lineage, current: Lineage): string | undefined {
   if (!isSameSource(ours.source, current.source)) return undefined;
   const { version: theirs = '' } = current;
   const order = compareVersions(theirs, ours.version ?? '');
@@ -99,6 +113,23 @@ function newerThan(ours: Origin, current: Origin): string | undefined {
   }
   // Of one commit it is a rebuild, made by a clock that may be another: it was asked for.
   if (ours.revision !== undefined && ours.revision === current.revision) return undefined;
+  return isOfARun(ours) && isOfARun(current) ? laterRun(ours, current) : laterBuild(ours, current);
+}
+
+/** A lineage that tells the workflow run. */
+type LineageOfARun = Lineage & { readonly run: string };
+
+function isOfARun(lineage: Lineage): lineage is LineageOfARun {
+  return /^\d+$/.test(lineage.run ?? '');
+}
+
+/** A run that is run again keeps its number, while its builds are new by the clock and old by their commit. */
+function laterRun({ run: ours }: LineageOfARun, { run: theirs }: LineageOfARun): string | undefined {
+  if (BigInt(theirs) <= BigInt(ours)) return undefined;
+  return `it points at an image of the workflow run ${oneLine(theirs)}, which was started after the run ${oneLine(ours)} that built this one`;
+}
+
+function laterBuild(ours: Lineage, current: Lineage): string | undefined {
   const [here, there] = [timeOf(ours.created), timeOf(current.created)];
   if (here === undefined || there === undefined || there <= here) return undefined;
   return `it points at an image of ${oneLine(current.created ?? '')}, which is newer than this one of ${oneLine(ours.created ?? '')}`;

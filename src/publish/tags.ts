@@ -5,7 +5,7 @@ import type { ManifestContent } from '../oci/manifest.ts';
 import { matchesPattern, platformTags } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import type { Publication } from './publication.ts';
-import { type Origin, originOf, rankTag, type TagPolicy, type TagRank } from './tag-rules.ts';
+import { type Lineage, lineageOf, rankTag, type TagPolicy, type TagRank } from './tag-rules.ts';
 import { refuseShared } from './targets.ts';
 
 /** One tag in one repository, and what it is to point at. */
@@ -18,7 +18,7 @@ export interface TagTarget {
   readonly content: ManifestContent;
   readonly rank: TagRank;
   /** Where the image says it comes from. */
-  readonly origin: Origin;
+  readonly lineage: Lineage;
   /** The tag of the whole image that this one of a single platform goes with; its own name for the former. */
   readonly leader: string;
 }
@@ -37,7 +37,7 @@ export interface TagOptions {
  */
 export function listTags(publications: readonly Publication[], options: TagOptions): TagTarget[] {
   const all = publications.flatMap(({ component, image, targets }) => {
-    const origin = originOf(annotationsOf(image.content), image.content.digest);
+    const lineage = lineageOf(annotationsOf(image.content), image.content.digest);
     const platforms = image.children.map(({ platform }) => platform);
     return targets.flatMap(({ client, tags }) => {
       const target = (tag: string, content: ManifestContent, leader: string): TagTarget => ({
@@ -45,7 +45,7 @@ export function listTags(publications: readonly Publication[], options: TagOptio
         client,
         tag,
         content,
-        origin,
+        lineage,
         leader: `${client.name}:${leader}`,
         name: `${client.name}:${tag}`,
         rank: rankTag(leader, options.immutable),
@@ -84,19 +84,25 @@ export function isShown(states: TagStates, { name }: RepositoryClient, digest: D
   return [...states].some(([tag, content]) => tag.startsWith(`${name}:`) && content.digest === digest);
 }
 
+/** Tells whether a pattern of "immutable-tags" names a tag. */
+export function isImmutable({ tag }: TagTarget, { immutable }: TagOptions): boolean {
+  return immutable.some(pattern => matchesPattern(tag, pattern));
+}
+
+/** The patterns of "immutable-tags" that name none of the tags: one with a mistake in it guards nothing. */
+export function uselessPatterns(tags: readonly TagTarget[], { immutable }: TagOptions): string[] {
+  return immutable.filter(pattern => !tags.some(({ tag }) => matchesPattern(tag, pattern)));
+}
+
 /**
  * Refuses to move what must not move: before anything is pushed, and again before the first tag moves.
  * @throws ManifoldError `tag-immutable`
  */
-export function refuseImmutable(
-  tags: readonly TagTarget[],
-  states: TagStates,
-  { immutable }: TagOptions,
-): void {
-  const taken = tags.filter(({ tag, name, content }) => {
-    const current = states.get(name);
-    const isImmutable = immutable.some(pattern => matchesPattern(tag, pattern));
-    return isImmutable && current !== undefined && current.digest !== content.digest;
+export function refuseImmutable(tags: readonly TagTarget[], states: TagStates, options: TagOptions): void {
+  const taken = tags.filter(target => {
+    const current = states.get(target.name);
+    const isTaken = current !== undefined && current.digest !== target.content.digest;
+    return isTaken && isImmutable(target, options);
   });
   if (taken.length === 0) return;
   const lines = taken.map(

@@ -15,6 +15,8 @@ const AT_A_TIME = 8;
 const names = v.looseObject({ full_name: v.string() });
 const workflowRun = v.looseObject({
   status: v.nullable(v.string()),
+  /** Null while it goes on. */
+  conclusion: v.nullish(v.string()),
   run_attempt: v.number(),
   repository: names,
   /** Null when the fork was deleted. */

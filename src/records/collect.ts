@@ -21,14 +21,23 @@ const AT_A_TIME = 8;
 /**
  * Reads the records of a run: the newest plan, and of each component and platform the build of the newest attempt. What
  * is not ours is left alone; what is ours and cannot be read is an error.
+ * @param onBuild told of each build's record as soon as it is read, while others are still on their way
  * @throws ManifoldError `invalid-record` or `tampered-record`, naming all records that are refused; what the store throws
  */
-export async function collectRecords(store: RecordStore, origin: Origin): Promise<RunRecords> {
+export async function collectRecords(
+  store: RecordStore,
+  origin: Origin,
+  onBuild: (record: BuildRecord) => void = () => {},
+): Promise<RunRecords> {
   const refused = new Refusals();
   const newest = await chooseNewest(store, refused);
   const attempts = { ...origin, runAttempt: origin.runAttempt ?? store.runAttempt };
   const read = await inParallel(newest, AT_A_TIME, chosen =>
-    refused.collect(async () => ({ artifact: chosen.file.name, ...(await chosen.read(attempts)) })),
+    refused.collect(async () => {
+      const record = await chosen.read(attempts);
+      if (record.build !== undefined) onBuild(record.build);
+      return { artifact: chosen.file.name, ...record };
+    }),
   );
   const records = read.filter(record => record !== undefined);
   await refused.collect(async () => requireOneCommit(records));

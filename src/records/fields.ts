@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { capitalised, parseDocument } from '../document.ts';
+import { capitalised, checkDocument, parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
 import {
   ARCHITECTURE_ALIASES,
@@ -136,7 +136,8 @@ export function parseVersioned<Schema extends v.GenericSchema>(
   bytes: Uint8Array,
   what: string,
 ): v.InferOutput<Schema> {
-  const { schemaVersion } = parseDocument(versioned, bytes, what, { code: 'invalid-record' });
+  const document = parseDocument(versioned, bytes, what, { code: 'invalid-record' });
+  const { schemaVersion } = document;
   if (schemaVersion > 1) {
     throw new ManifoldError(
       'invalid-record',
@@ -144,5 +145,5 @@ export function parseVersioned<Schema extends v.GenericSchema>(
       { hint: 'Use the same version of Manifold in all jobs of the workflow.' },
     );
   }
-  return parseDocument(schema, bytes, what, { code: 'invalid-record' });
+  return checkDocument(schema, document, what, { code: 'invalid-record' });
 }

@@ -25,14 +25,16 @@ export async function persist<T>(
   { retry, onRetry }: Persistence,
   work: () => Promise<T>,
 ): Promise<T> {
-  const start = performance.now();
+  let since: number | undefined;
   for (let failures = 1; ; failures++) {
     try {
       return await work();
     } catch (error) {
       const reason = messageOf(error);
       const passes = PASSING.some(pattern => pattern.test(reason));
-      const delay = passes ? nextDelay(retry, failures, performance.now() - start, undefined) : undefined;
+      const now = performance.now();
+      since ??= now;
+      const delay = passes ? nextDelay(retry, failures, now - since, undefined) : undefined;
       if (delay === undefined) throw error;
       onRetry(`${doing}: ${oneLine(reason)}; trying again in ${(delay / 1000).toFixed(1)} s`);
       await sleep(delay);

@@ -22,9 +22,24 @@ const BY_WEIGHT: readonly ErrorCode[] = [
   'unexpected-platform',
 ];
 
+const HEAD = ['component', 'platform', 'expected', 'found', 'what to do'];
+
+/** The builds are not what the merge expects. The table of its message stands in `rows` as well. */
+export class BuildsRefused extends ManifoldError {
+  /** Of each problem: component, platform, what was expected, what was found, what to do. Each is one line. */
+  readonly rows: readonly (readonly string[])[];
+
+  constructor(code: ErrorCode, rows: readonly (readonly string[])[]) {
+    super(code, `The builds are not what this merge expects:\n${columns([HEAD, ...rows])}`, {
+      hint: 'Nothing was pushed and no tag was moved. When the builds are mended, "Re-run failed jobs" runs this job again.',
+    });
+    this.rows = rows;
+  }
+}
+
 /**
  * Ends the merge, if anything is wrong, with all of it in one table.
- * @throws ManifoldError with the code of the gravest problem
+ * @throws BuildsRefused with the code of the gravest problem
  */
 export function refuseProblems(problems: readonly Problem[]): void {
   const [first] = problems;
@@ -34,10 +49,7 @@ export function refuseProblems(problems: readonly Problem[]): void {
   const rows = problems.map(({ component, platform, expected, found, remedy }) =>
     [component, platform, expected, found, remedy].map(text => oneLine(text, 300)),
   );
-  const table = columns([['component', 'platform', 'expected', 'found', 'what to do'], ...rows]);
-  throw new ManifoldError(code, `The builds are not what this merge expects:\n${table}`, {
-    hint: 'Nothing was pushed and no tag was moved. When the builds are mended, "Re-run failed jobs" runs this job again.',
-  });
+  throw new BuildsRefused(code, rows);
 }
 
 function columns(rows: readonly (readonly string[])[]): string {

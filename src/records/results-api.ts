@@ -5,7 +5,7 @@ import type { Transport } from '../http/transport.ts';
 import { followUrl } from '../http/url.ts';
 import { requireService, type ServiceAccess, serviceFailed } from './artifact-service.ts';
 import { newestOfName } from './newest.ts';
-import { LONGEST_RECORD, requireBytes, requireSize } from './stored-bytes.ts';
+import { LONGEST_RECORD, requireBytes, requireSize, TOO_LONG } from './stored-bytes.ts';
 
 const SERVICE = '/twirp/github.actions.results.api.v1.ArtifactService/';
 /** Room for 20,000 artifacts. Bytes. */
@@ -170,7 +170,7 @@ function longerThanStated(what: string, cause: unknown): ManifoldError {
   return new ManifoldError(
     'invalid-record',
     `${what} is longer than its service says; a record has ${LONGEST_RECORD} bytes at most.`,
-    { hint: 'Manifold did not write it: rename what else this run uploads.', cause },
+    { hint: TOO_LONG, cause },
   );
 }
 

@@ -6,11 +6,14 @@ import type { RecordStore, StoredFile } from './store.ts';
 /** The artifacts of another run, read through GitHub's REST API. It never loads the artifact client. */
 export class RunStore implements RecordStore {
   readonly runAttempt: number;
+  /** How the run ended ("success", "failure", …); undefined where GitHub does not tell. */
+  readonly conclusion: string | undefined;
   readonly #api: ActionsApi;
 
-  private constructor(api: ActionsApi, runAttempt: number) {
+  private constructor(api: ActionsApi, run: WorkflowRun) {
     this.#api = api;
-    this.runAttempt = runAttempt;
+    this.runAttempt = run.run_attempt;
+    this.conclusion = run.conclusion ?? undefined;
   }
 
   /**
@@ -22,7 +25,7 @@ export class RunStore implements RecordStore {
     const run = await api.run();
     refuseStrangers(run, options);
     refuseUnfinished(run, options);
-    return new RunStore(api, run.run_attempt);
+    return new RunStore(api, run);
   }
 
   async save(name: string): Promise<void> {

@@ -2,8 +2,15 @@ import { capitalised } from '../document.ts';
 import { ManifoldError, oneLine } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
 
-/** Bytes that a record may have: a manifest has 4 MiB at most, and JSON may need more to write it. */
-export const LONGEST_RECORD = 8 * 1024 * 1024;
+/**
+ * Bytes that a record may have: a merge may hold hundreds of them. Most have a few thousand. What can make one long are the
+ * annotations of what was built, and for these there is room for some hundred thousand characters, however JSON escapes them.
+ */
+export const LONGEST_RECORD = 1024 * 1024;
+
+/** What to do about a record that has more. */
+export const TOO_LONG =
+  'Rename what else this run uploads under such a name. If Manifold wrote it, what was built has annotations that are too long.';
 
 /** What begins every ZIP archive (APPNOTE.TXT, section 4.3.7). */
 const ARCHIVE = Buffer.from('PK\u0003\u0004');
@@ -14,7 +21,7 @@ export function requireSize(what: string, size: number): void {
   throw new ManifoldError(
     'invalid-record',
     `${capitalised(what)} has ${size} bytes; a record has ${LONGEST_RECORD} at most.`,
-    { hint: 'Manifold did not write it: rename what else this run uploads.' },
+    { hint: TOO_LONG },
   );
 }
 

@@ -21,6 +21,8 @@ const LOST_SESSIONS = 5;
 /** What the end of a session looks like, before its blob or instead of it (distribution-spec, "Pushing blobs"). */
 const SESSION_OVER = new Set([400, 404, 416]);
 
+const LATER = 'The registry, or the way to it, has a fault. Re-run this job later: it goes on from here.';
+
 /** The blobs of one repository (OCI distribution-spec 1.1, "Pulling blobs", "Pushing blobs"). */
 export class Blobs {
   readonly #connection: Connection;
@@ -134,14 +136,16 @@ export class Blobs {
   /** Each session takes the bytes once: nobody knows what one that broke holds of them. */
   async #upload(digest: Digest, body: BodySource, session: URL): Promise<Arrival> {
     const doing = `Uploading the blob ${this.#connection.at(digest)}`;
-    const start = performance.now();
+    let firstBreak: number | undefined;
     let current = session;
     for (let count = 1; ; count++) {
       const { response, fault, isBroken } = await this.#finish(current, digest, body);
       if (response?.status === 201) return 'uploaded';
       const failure = response === undefined ? fault : this.#connection.failure(response, doing);
-      if (isBroken) await this.#pause(doing, count, start, failure);
-      else if (!SESSION_OVER.has(response?.status ?? 0) || count >= LOST_SESSIONS) throw failure;
+      if (isBroken) {
+        firstBreak ??= performance.now();
+        await this.#pause(doing, count, firstBreak, failure);
+      } else if (!SESSION_OVER.has(response?.status ?? 0) || count >= LOST_SESSIONS) throw failure;
       // What broke off may have ended the session with the blob or without it: look first.
       if (await this.#has(digest)) return 'uploaded';
       current = await this.#startSession();
@@ -150,21 +154,20 @@ export class Blobs {
 
   /**
    * Sessions that break are begun anew for as long as a single request would be tried.
+   * @param since when the first one broke
    * @param last what became of the one that broke just now
+   * @throws ManifoldError of the last one's code
    */
-  async #pause(doing: string, count: number, start: number, last: unknown): Promise<void> {
-    const elapsed = performance.now() - start;
+  async #pause(doing: string, count: number, since: number, last: unknown): Promise<void> {
+    const elapsed = performance.now() - since;
     const delay = nextDelay(this.#connection.retry, count, elapsed, undefined);
     if (delay !== undefined) return sleep(delay);
-    const times = count === 1 ? 'once' : `${count} times`;
-    throw new ManifoldError(
-      'registry-unavailable',
-      `${doing} broke off ${times} in ${(elapsed / 1000).toFixed(1)} s. The last time: ${messageOf(last)}`,
-      {
-        hint: 'The registry, or the way to it, has a fault. Re-run this job later: it goes on from here.',
-        cause: last,
-      },
-    );
+    const { code = 'registry-unavailable', hint = LATER } = last instanceof ManifoldError ? last : {};
+    const times = count === 1 ? 'once' : `${count} times in ${(elapsed / 1000).toFixed(1)} s`;
+    throw new ManifoldError(code, `${doing} broke off ${times}. The last time: ${messageOf(last)}`, {
+      hint,
+      cause: last,
+    });
   }
 
   /** Sends the bytes to a session. What will not pass it throws. */
@@ -229,6 +232,7 @@ interface Ending {
 /** The transport begins a body anew for each try, as if the server had forgotten the one before. */
 class OnlyOnce implements BodySource {
   readonly size: number;
+  readonly isGivenOnce = true;
   readonly #body: BodySource;
   #isUsed = false;
   #isAskedAgain = false;

@@ -2,7 +2,7 @@ import { ManifoldError } from '../errors.ts';
 import { describe } from '../http/message.ts';
 import type { RetryPolicy } from '../http/retry.ts';
 import type { HttpRequest, HttpResponse, HttpStream } from '../http/transport.ts';
-import { type Digest, isDigest } from '../oci/digest.ts';
+import { isDigest } from '../oci/digest.ts';
 import { formatRepository, type Repository } from '../oci/reference.ts';
 import type { Authenticator } from './auth.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -96,7 +96,7 @@ export class Connection {
     return registryFailure(response, doing, this.name, { isLoggedIn: this.#isLoggedIn, ...attempt });
   }
 
-  mismatch(expected: string, actual: Digest): ManifoldError {
+  mismatch(expected: string, actual: string): ManifoldError {
     return new ManifoldError(
       'digest-mismatch',
       `${this.name} answered for ${expected} with bytes whose digest is ${actual}.`,

@@ -8,9 +8,10 @@ import {
   parseManifest,
 } from '../oci/manifest.ts';
 import type { Arrival } from './blobs.ts';
+import { confirmManifest } from './confirm.ts';
 import type { GetOptions, RepositoryClient } from './repository-client.ts';
 
-/** `justPushed`: the source may not show yet what was pushed to it. */
+/** `justPushed`: the sources may not show yet what was pushed to it. */
 export interface CopyOptions extends GetOptions {
   /** Told of each blob and manifest that has arrived, one sentence. */
   readonly onProgress?: (line: string) => void;
@@ -38,17 +39,19 @@ const SMALL_AT_A_TIME = 12;
  * the target then holds each under its digest, with everything in it. What the target has is not copied, be it a manifest
  * or a blob, but each is asked for: a registry's clean-up may have left a manifest without its layers. An index is no
  * manifest here.
+ * @param sources one repository that holds them, or several, the preferred one first: what one does not have is looked for
+ * in the next
  * @param manifests each as the index describes it; doubled ones are copied once
- * @throws ManifoldError `registry-…`; `digest-mismatch`, `invalid-document` when the source holds something else than the
+ * @throws ManifoldError `registry-…`; `digest-mismatch`, `invalid-document` when a source holds something else than the
  *   descriptors say
  */
 export async function copyManifests(
-  source: RepositoryClient,
+  sources: RepositoryClient | readonly RepositoryClient[],
   target: RepositoryClient,
   manifests: readonly Descriptor[],
   options: CopyOptions = {},
 ): Promise<CopyReport> {
-  const copy = new Copy(source, target, options);
+  const copy = new Copy([sources].flat(), target, options);
   const wanted = new Map(manifests.map(descriptor => [descriptor.digest, descriptor]));
   await Promise.all([...wanted.values()].map(descriptor => copy.manifest(descriptor)));
   return copy.report;
@@ -65,7 +68,7 @@ class Copy {
       left: [] as Digest[],
     },
   };
-  readonly #source: RepositoryClient;
+  readonly #sources: readonly RepositoryClient[];
   readonly #target: RepositoryClient;
   readonly #options: CopyOptions;
   readonly #manifests = new Map<Digest, Promise<void>>();
@@ -73,8 +76,8 @@ class Copy {
   readonly #big = atMost(BIG_AT_A_TIME);
   readonly #small = atMost(SMALL_AT_A_TIME);
 
-  constructor(source: RepositoryClient, target: RepositoryClient, options: CopyOptions) {
-    this.#source = source;
+  constructor(sources: readonly RepositoryClient[], target: RepositoryClient, options: CopyOptions) {
+    this.#sources = sources;
     this.#target = target;
     this.#options = options;
   }
@@ -89,8 +92,7 @@ class Copy {
   async #copyManifest(descriptor: Descriptor): Promise<void> {
     const { digest } = descriptor;
     const present = (await this.#small(() => this.#target.headManifest(digest))) !== undefined;
-    const content = await this.#small(() => this.#source.getManifest(digest, this.#options));
-    const where = `${this.#source.name}@${digest}`;
+    const { content, where } = await this.#small(() => this.#read(digest));
     refuseOther(content, descriptor, where);
     const { config, layers, subject } = parseManifest(content, where);
     await Promise.all([config, ...layers].map(blob => this.#blob(blob)));
@@ -101,8 +103,30 @@ class Copy {
     // Docker Hub refuses a manifest about another one that it does not hold yet.
     if (subject !== undefined) await this.#manifests.get(subject.digest);
     await this.#target.putManifest(content, digest, { justPushed: true });
+    await this.#small(() => confirmManifest(this.#target, digest));
     this.report.manifests.copied.push(digest);
     this.#tell(`copied the manifest ${digest} to ${this.#target.name}`);
+  }
+
+  #read(digest: Digest): Promise<{ content: ManifestContent; where: string }> {
+    return this.#fromAny(async source => ({
+      content: await source.getManifest(digest, this.#options),
+      where: `${source.name}@${digest}`,
+    }));
+  }
+
+  /** Lets one source after the other try, until one has it. */
+  async #fromAny<T>(work: (source: RepositoryClient) => Promise<T>): Promise<T> {
+    let absent: unknown;
+    for (const source of this.#sources) {
+      try {
+        return await work(source);
+      } catch (error) {
+        if (!(error instanceof ManifoldError) || error.code !== 'registry-not-found') throw error;
+        absent ??= error;
+      }
+    }
+    throw absent;
   }
 
   /** Once, however many manifests name it. */
@@ -121,7 +145,7 @@ class Copy {
       return;
     }
     const pass = size > BIG ? this.#big : this.#small;
-    const arrival = await pass(() => this.#target.copyBlob(blob, this.#source));
+    const arrival = await pass(() => this.#fromAny(source => this.#target.copyBlob(blob, source)));
     this.report.blobs[arrival].push(digest);
     this.#tell(`${SAID[arrival]} ${digest} (${size} bytes) in ${this.#target.name}`);
   }

@@ -157,7 +157,14 @@ function splitBuild(
       `${where} holds an attestation (${stray.digest}) about another image.`,
     );
   }
-  return { descriptor, attestations };
+  // Named twice it is still one, and says no more: nobody would rebuild an image for that.
+  return { descriptor, attestations: distinct(attestations) };
+}
+
+/** Of each digest the first. */
+function distinct(descriptors: readonly Descriptor[]): Descriptor[] {
+  const digests = descriptors.map(({ digest }) => digest);
+  return descriptors.filter(({ digest }, position) => digests.indexOf(digest) === position);
 }
 
 /** @throws ManifoldError `wrong-architecture` when the config of an image is for another platform */

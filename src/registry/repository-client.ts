@@ -13,6 +13,7 @@ import type { Repository } from '../oci/reference.ts';
 import { type Arrival, type BlobDescriptor, Blobs } from './blobs.ts';
 import type { Connection } from './connection.ts';
 import { lacksPart } from './failure.ts';
+import { contradiction } from './stated-digest.ts';
 
 /** What a registry said when it took a manifest. */
 export interface Pushed {
@@ -83,7 +84,7 @@ export class RepositoryClient {
     if (response.status !== 200) throw this.#unreadable(response, reference);
     const digest = digestOf(response.body);
     if (isDigest(reference)) this.#refuseOther(reference, digest);
-    this.#refuseOther(response.headers['docker-content-digest'], digest);
+    this.#refuseLie(response, response.body);
     return { bytes: response.body, mediaType: mediaTypeOf(response), digest };
   }
 
@@ -128,7 +129,7 @@ export class RepositoryClient {
       await this.#acceptUnlessOther(response, content, reference);
       return { subject: undefined };
     }
-    this.#refuseOther(response.headers['docker-content-digest'], content.digest);
+    this.#refuseLie(response, content.bytes);
     this.#manifests.add(content.digest);
     const subject = response.headers['oci-subject'];
     return { subject: Array.isArray(subject) ? subject[0] : subject };
@@ -217,10 +218,16 @@ export class RepositoryClient {
     return this.#connection.failure(response, `Reading ${this.#connection.at(reference)}`);
   }
 
-  /** @param expected the digest that was asked for, or the header that names one where there is one */
-  #refuseOther(expected: string | string[] | undefined, actual: Digest): void {
-    if (expected === undefined || expected === actual) return;
-    throw this.#connection.mismatch(oneLine(String(expected)), actual);
+  #refuseOther(expected: Digest, actual: Digest): void {
+    if (expected !== actual) throw this.#connection.mismatch(expected, actual);
+  }
+
+  /** @param bytes the manifest that an answer is about */
+  #refuseLie({ headers }: HttpResponse, bytes: Uint8Array): void {
+    const stated = headers['docker-content-digest'];
+    if (stated === undefined) return;
+    const actual = contradiction(String(stated), bytes);
+    if (actual !== undefined) throw this.#connection.mismatch(oneLine(String(stated)), actual);
   }
 }
 

@@ -95,6 +95,8 @@ function tokenRequest(
       scope: scopes.join(' '),
     });
     if (service !== undefined) form.set('service', service);
+    // An answer may repeat what it was sent as it was sent.
+    onSecret(encoded(credential.token));
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
     return { method: 'POST', url: realm, headers, body: Buffer.from(form.toString()), ...trust };
   }
@@ -104,6 +106,11 @@ function tokenRequest(
   const authorization = basicAuthorization(credential.username, credential.password);
   onSecret(authorization.slice('Basic '.length));
   return { method: 'GET', url: realm, headers: { authorization }, ...trust };
+}
+
+/** As a form holds it (WHATWG URL, "application/x-www-form-urlencoded serializing"). */
+function encoded(value: string): string {
+  return new URLSearchParams({ '': value }).toString().slice('='.length);
 }
 
 /** A realm decides where the password goes: over TLS, or nowhere that plain HTTP was not allowed for. */

@@ -2,6 +2,7 @@ import { shortDigest } from '../oci/digest.ts';
 import type { PlatformImage } from '../oci/index.ts';
 import { isIndexType, type ManifestContent } from '../oci/manifest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { BuildsRefused } from '../records/problems.ts';
 import type { BuildRecord } from '../records/record.ts';
 import type { Identity } from '../sign/identity.ts';
 
@@ -26,7 +27,7 @@ export interface MergeSummary {
   readonly images: readonly PlatformImage[];
   /** Full names that point at the image. */
   readonly tags: readonly string[];
-  /** Tags that stay where they were. */
+  /** Tags that stay where they are. */
   readonly kept: readonly { readonly name: string; readonly reason: string }[];
   /** Platforms that were expected and are left out, as the user allowed. */
   readonly missing: readonly Platform[];
@@ -56,7 +57,7 @@ export function mergeSummary(summary: MergeSummary): string {
     '',
     ...list('Tags:', tags.map(code)),
     ...list(
-      'Tags that stay where they were:',
+      'Tags that stay where they are:',
       kept.map(({ name, reason }) => `${code(name)}: ${escapeMarkdown(reason)}`),
     ),
     ...(check === undefined ? [] : ['Check it:', '', '```sh', check, '```', '']),
@@ -87,6 +88,20 @@ export function verifyCommand(
 
 function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The page of a merge that refuses its builds: what is wrong with each, and what to do. */
+export function refusalSummary({ rows, hint }: BuildsRefused): string {
+  return [
+    '## Nothing was published: the builds are not what the merge expects',
+    '',
+    table(
+      ['Component', 'Platform', 'Expected', 'Found', 'What to do'],
+      rows.map(row => row.map(escapeMarkdown)),
+    ),
+    '',
+    ...(hint === undefined ? [] : [escapeMarkdown(hint), '']),
+  ].join('\n');
 }
 
 /** The page that a build leaves behind. */

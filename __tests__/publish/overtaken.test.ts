@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { sendJson } from '../../lab/parts/http.ts';
+import { manifestContent } from '../../src/oci/manifest.ts';
+import { moveTags } from '../../src/publish/move-tags.ts';
+import { readTags, type TagOptions, type TagTarget } from '../../src/publish/tags.ts';
+import { clientOf, FAST, failureOf, SHORT } from '../servers/clients.ts';
+import { made, storeManifest, TYPES } from '../servers/images.ts';
+import { TAG_OPTIONS, taggedRegistry, tagOf } from './tagging.ts';
+
+const pathOf = (tag: string): RegExp => new RegExp(`/manifests/${tag}$`);
+
+/** Tags "1" and "latest" are at version 1.0.0, and ours is 1.1.0. */
+async function race() {
+  const all = await taggedRegistry();
+  const { registry, contents } = all;
+  /** When we have moved a tag, another run points this one, or several, at its own image. */
+  const overtake = (tag: string, digest: string, tags: readonly string[] = [tag]): void =>
+    registry.on({
+      method: 'PUT',
+      path: pathOf(tag),
+      answer: (_, response) => {
+        for (const each of tags) contents.tags.set(each, digest);
+        response.writeHead(201).end();
+      },
+    });
+  return { ...all, client: clientOf(registry, 'acme/app', SHORT), overtake };
+}
+
+async function moved(tags: readonly TagTarget[], options: Partial<TagOptions> = {}) {
+  return moveTags(tags, await readTags(tags), { ...TAG_OPTIONS, retry: SHORT, ...options });
+}
+
+describe('a tag that another run moved after us', () => {
+  it('to a newer image stays there, at once, and the warning says that it was overtaken', async () => {
+    const { registry, store, client, contents, index, overtake } = await race();
+    const newer = store('2.0.0');
+    overtake('1', newer.digest);
+    const { set, kept } = await moved(['1', 'latest'].map(tag => tagOf(client, tag, index)));
+    const reason = 'another run overtook this one, and it points at version 2.0.0, which is newer than 1.1.0';
+    expect(kept).toEqual([{ component: 'app', name: `${client.name}:1`, reason }]);
+    expect(set.map(({ name }) => name)).toEqual([`${client.name}:latest`]);
+    // Looked at before, and once after it was moved.
+    expect(registry.count('GET', pathOf('1'))).toBe(2);
+    expect(Object.fromEntries(contents.tags)).toEqual({ '1': newer.digest, latest: index.digest });
+  });
+
+  it('does not keep the tags of later ranks from being looked at again', async () => {
+    const { registry, store, client, index, overtake } = await race();
+    overtake('1', store('2.0.0').digest, ['1', 'latest']);
+    const { set, kept } = await moved(['1', 'latest'].map(tag => tagOf(client, tag, index)));
+    expect(set).toEqual([]);
+    expect(kept.map(({ name }) => name)).toEqual([`${client.name}:1`, `${client.name}:latest`]);
+    expect(registry.count('PUT', pathOf('latest'))).toBe(0);
+  });
+
+  it.each([
+    ['to an older image, by "newest"', '0.9.0', 'newest'],
+    ['to a newer image, by "overwrite", which asks for ours in any case', '2.0.0', 'overwrite'],
+  ] as const)('%s is looked at again, and then an error', async (_, version, policy) => {
+    const { registry, store, client, index, overtake } = await race();
+    const other = store(version);
+    overtake('1', other.digest);
+    const error = await failureOf(() => moved([tagOf(client, '1', index)], { policy }));
+    expect(error.code).toBe('tag-moved');
+    expect(error.message).toContain(other.digest);
+    expect(registry.count('GET', pathOf('1'))).toBeGreaterThan(2);
+  });
+
+  it('and that was new stays by "never-move", whatever it points at: it exists', async () => {
+    const { store, client, contents, index, overtake } = await race();
+    const older = store('0.9.0');
+    overtake('new', older.digest);
+    const { kept } = await moved([tagOf(client, 'new', index)], { policy: 'never-move' });
+    expect(kept[0]?.reason).toMatch(/^another run overtook this one, and it points at .*"tag-policy: never/);
+    expect(contents.tags.get('new')).toBe(older.digest);
+  });
+
+  it.each(['newest', 'never-move'] as const)(
+    'although it is one of "immutable-tags" is an error: two images would have its name (%s)',
+    async policy => {
+      const { store, client, index, overtake } = await race();
+      overtake('new', store('2.0.0').digest);
+      const options = { policy, immutable: ['n*'] };
+      const error = await failureOf(() => moved([tagOf(client, 'new', index)], options));
+      expect(error.code).toBe('tag-moved');
+    },
+  );
+
+  it('is named apart where other tags fail', async () => {
+    const { registry, store, client, index, overtake } = await race();
+    overtake('1', store('2.0.0').digest);
+    registry.on({ method: 'PUT', path: pathOf('2'), answer: (_, response) => sendJson(response, 403, {}) });
+    const { message } = await failureOf(() => moved(['1', '2'].map(tag => tagOf(client, tag, index))));
+    expect(message).toMatch(/^1 of 2 tags were not set\. /);
+    expect(message).toContain(
+      `Overtaken by another run, and left there: ${client.name}:1. Not moved: ${client.name}:2.`,
+    );
+  });
+});
+
+describe('a tag of a single platform that another run moved after us', () => {
+  /** A manifest of a platform, which says nothing of where it comes from. */
+  const manifest = (platform: string) =>
+    made(TYPES.manifest, { schemaVersion: 2, mediaType: TYPES.manifest, config: { platform }, layers: [] });
+
+  async function singles() {
+    const all = await race();
+    const { client, contents, index, overtake } = all;
+    const [ours, theirs] = [manifest('ours'), manifest('theirs')];
+    for (const each of [ours, theirs]) storeManifest(contents, each);
+    overtake('1-amd64', theirs.descriptor.digest);
+    const leader = tagOf(client, '1', index);
+    const { rank, lineage, name } = leader;
+    const content = manifestContent(ours.bytes, TYPES.manifest);
+    const follower = tagOf(client, '1-amd64', content, { rank, lineage, leader: name });
+    return { ...all, tags: [leader, follower], digest: theirs.descriptor.digest };
+  }
+
+  it('stays where the tag that it goes with was overtaken', async () => {
+    const { store, contents, overtake, tags, digest } = await singles();
+    overtake('1', store('2.0.0').digest);
+    const { set, kept } = await moved(tags, { retry: FAST });
+    expect(set).toEqual([]);
+    expect(kept.map(({ name }) => name)).toEqual(tags.map(({ name }) => name));
+    expect(kept[1]?.reason).toContain('version 2.0.0');
+    expect(contents.tags.get('1-amd64')).toBe(digest);
+  });
+
+  it('but shows what it showed before may lag, wherever the tag is that it goes with', async () => {
+    const { store, contents, overtake, tags, digest } = await singles();
+    contents.tags.set('1-amd64', digest);
+    overtake('1', store('2.0.0').digest);
+    const { message } = await failureOf(() => moved(tags));
+    expect(message).toContain(`Not confirmed, may have moved: ${tags[1]?.name}.`);
+  });
+
+  it('is an error where the tag that it goes with is ours', async () => {
+    const { tags } = await singles();
+    const error = await failureOf(() => moved(tags));
+    expect(error.code).toBe('tag-moved');
+    expect(error.message).toContain(
+      `Moved: ${tags[0]?.name}. Not confirmed, may have moved: ${tags[1]?.name}.`,
+    );
+  });
+});

@@ -1,3 +1,0 @@
-import { createRequire as manifoldCreateRequire } from 'node:module';
-const require = manifoldCreateRequire(import.meta.url);
-import{d as o}from"./chunk-QHVDG5I3.js";import{b as n}from"./chunk-P2Q2QAGS.js";function y(t,{answer:e,fault:r}){return e===void 0?!o(r):!n(s(e))&&!u(t,e)}function m(t,{answer:e},r){return e!==void 0&&!n(s(e))&&u(t,e)?{...r,budget:Math.min(r.budget,3e4)}:r}function s(t){return{status:t.status,retryAfter:t.headers["retry-after"],text:t.status===403&&i(t)?t.body.toString("utf8",0,2e3):""}}function u(t,e){return i(e)&&t.alsoTransient?.(e)===!0}function i(t){return Buffer.isBuffer(t.body)}export{y as a,m as b,s as c};

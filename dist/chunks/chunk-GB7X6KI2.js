@@ -1,3 +1,0 @@
-import { createRequire as manifoldCreateRequire } from 'node:module';
-const require = manifoldCreateRequire(import.meta.url);
-import{l as a}from"./chunk-VQ4A7LLI.js";import{a as r}from"./chunk-FFFAVLPI.js";import{d as s}from"./chunk-W45Z57FI.js";var o=s(a(),1);function d(t,e){return t.name===e.name&&t.issuer===e.issuer}var f="1.3.6.1.4.1.57264.1.8";function c(t){let e=o.X509Certificate.parse(Buffer.from(t)),n=e.subjectAltName,i=e.extension(f)?.valueObj.subs[0]?.value.toString("utf8");if(n!==void 0&&i!==void 0)return{name:n,issuer:i};throw new r("signing-failed","The certificate authority gave a certificate that names no identity or no issuer.")}export{d as a,c as b};
