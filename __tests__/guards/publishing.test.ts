@@ -8,7 +8,7 @@ import { sameIdentity } from '../../src/sign/identity.ts';
 import { Keyless } from '../../src/sign/keyless.ts';
 import { chooseServices } from '../../src/sign/services.ts';
 import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
-import { publish, setUp as startBuilt } from '../publish/built.ts';
+import { publish, setUp as startBuilt, tagEntries } from '../publish/built.ts';
 import { TAG_OPTIONS, tagOf } from '../publish/tagging.ts';
 import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
 import { made, pushImage, storeManifest, TYPES } from '../servers/images.ts';
@@ -61,8 +61,14 @@ describe('the index of a merge', () => {
   it.each([
     ['signed', {}],
     ['by digest only', { tags: [], pushByDigestOnly: true, sign: 'none' }],
+    ['where all tags stay', { tags: tagEntries('latest'), tagPolicy: 'never-move', sign: 'none' }],
   ] as const)('that a registry says it took and has not is missed: %s', async (_, inputs) => {
     const run = await built();
+    const before = run.registries.map((registry, position) => {
+      const { manifests, tags } = registry.repository('acme/app');
+      tags.set('latest', manifests.keys().next().value ?? '');
+      return run.tags(position);
+    });
     run.registries[1]?.on({
       method: 'PUT',
       path: /\/manifests\/sha256:/,
@@ -74,7 +80,7 @@ describe('the index of a merge', () => {
     });
     const error = await failureOf(() => run.merge(inputs));
     expect(error.code).toBe('registry-not-found');
-    for (const index of [0, 1]) expect(run.tags(index)).toEqual({ latest: OLD });
+    expect(run.registries.map((_registry, position) => run.tags(position))).toEqual(before);
   });
 
   it.each([0, 1])('that registry %d refuses is signed in no registry', async position => {

@@ -80,6 +80,15 @@ export async function moveTags(
   return reportOf(tags, all, outcomes);
 }
 
+/** Those that will move, if they still point at what was found. */
+export function tagsToMove(
+  tags: readonly TagTarget[],
+  states: TagStates,
+  options: TagOptions,
+): readonly TagTarget[] {
+  return tags.filter(tag => decide(tag, tags, states, options).move);
+}
+
 /**
  * What went before took its time: somebody else may have moved these meanwhile.
  * @param outcomes gets those that cannot be moved therefore

@@ -34,17 +34,16 @@ export async function pushIndex({ image }: Publication, { client }: Target, show
 }
 
 /**
- * Makes sure that a registry has kept an index that it took, where nothing else would tell: a tag that was given its bytes
- * once more is read back itself.
- * @param isSigned its signatures are to be attached to it before any tag
+ * Makes sure that a registry has kept an index that it took.
+ * @param shown what the tags point at, as far as they were looked at: an index that one of them shows is there
  * @throws ManifoldError `registry-…`
  */
 export async function confirmIndex(
   { image }: Publication,
-  { client, tags }: Target,
-  isSigned: boolean,
+  { client }: Target,
+  shown: TagStates,
 ): Promise<void> {
-  if (image.isPlain || (tags.length > 0 && !isSigned)) return;
+  if (image.isPlain || isShown(shown, client, image.content.digest)) return;
   await confirmManifest(client, image.content.digest);
 }
 

@@ -1,0 +1,124 @@
+import { oneLine } from '../errors.ts';
+import type { RetryPolicy } from '../http/retry.ts';
+import type { MergeInputs } from '../inputs.ts';
+import type { Connect } from '../publish/children.ts';
+import { moveTags, type TagReport, tagsToMove } from '../publish/move-tags.ts';
+import type { Publication, Target } from '../publish/publication.ts';
+import { bringChildren, confirmIndex, keepChildren, pushIndex } from '../publish/push.ts';
+import type { SigningReport } from '../publish/sign.ts';
+import {
+  listTags,
+  readTags,
+  refuseImmutable,
+  type TagOptions,
+  type TagStates,
+  type TagTarget,
+  uselessPatterns,
+} from '../publish/tags.ts';
+import type { Runner } from '../runner/actions.ts';
+import type { Signing } from './merge-signing.ts';
+
+/** What publishing takes of the merge. */
+interface PublishingContext {
+  readonly inputs: MergeInputs;
+  readonly runner: Runner;
+  readonly retry: RetryPolicy;
+  readonly connect: Connect;
+}
+
+/** What was signed, where it was to be, and what became of the tags. */
+export interface Published {
+  readonly signing: SigningReport | undefined;
+  readonly tags: TagReport;
+}
+
+/** One image in one of its repositories. */
+interface Place {
+  readonly publication: Publication;
+  readonly target: Target;
+}
+
+/**
+ * Publishes images that are assembled, in the order that makes it safe: everywhere by digest, everywhere signed and
+ * verified, and only then the first tag.
+ * @param signing undefined: nothing is signed
+ */
+export async function pushSignAndTag(
+  context: PublishingContext,
+  publications: readonly Publication[],
+  signing: Signing | undefined,
+): Promise<Published> {
+  const { inputs, runner, retry } = context;
+  const options = {
+    policy: inputs.tagPolicy,
+    immutable: inputs.immutableTags,
+    platformSuffix: inputs.platformTagSuffix,
+    retry,
+  };
+  const tags = listTags(publications, options);
+  tellUseless(uselessPatterns(tags, options), runner);
+  const isSigned = signing !== undefined;
+  // What must not move ends the merge before anything is pushed; and where a tag shows the image, it is there.
+  const before: TagStates = isSigned || options.immutable.length > 0 ? await readTags(tags) : new Map();
+  refuseImmutable(tags, before, options);
+
+  const places = publications.flatMap(publication =>
+    publication.targets.map(target => ({ publication, target })),
+  );
+  await bringAll(places, context);
+  // Where nothing comes between the index and its tags, they are looked at while it is pushed.
+  const early = isSigned || inputs.keepTags !== undefined ? undefined : readTags(tags);
+  await Promise.all([early, pushAll(places, before, runner)]);
+  const [signed] = await Promise.all([
+    signing?.sign(publications),
+    isSigned ? confirmAll(places, before) : undefined,
+  ]);
+  await keepAll(places, context);
+
+  // Whatever came before took its time: another run may have moved a tag meanwhile.
+  const now = await (early ?? readTags(tags));
+  refuseImmutable(tags, now, options);
+  if (!isSigned) await confirmAll(untold(places, tags, now, options), now);
+  return { signing: signed, tags: await moveTags(tags, now, options) };
+}
+
+function tellUseless(patterns: readonly string[], { notice }: Runner): void {
+  if (patterns.length === 0) return;
+  const names = patterns.map(pattern => `"${oneLine(pattern)}"`).join(', ');
+  notice(
+    `No tag of this merge matches ${names} of "immutable-tags". A pattern stands for the whole tag: v*.*.* matches v1.2.3, and not 1.2.3.`,
+  );
+}
+
+async function bringAll(places: readonly Place[], { connect, runner }: PublishingContext): Promise<void> {
+  const bringing = { connect, onProgress: runner.info };
+  await Promise.all(places.map(({ publication, target }) => bringChildren(publication, target, bringing)));
+}
+
+async function pushAll(places: readonly Place[], shown: TagStates, { info }: Runner): Promise<void> {
+  await Promise.all(places.map(({ publication, target }) => pushIndex(publication, target, shown)));
+  const names = places.map(({ target }) => target.client.name);
+  info(`Pushed by digest to ${[...new Set(names)].join(', ')}.`);
+}
+
+async function confirmAll(places: readonly Place[], shown: TagStates): Promise<void> {
+  await Promise.all(places.map(({ publication, target }) => confirmIndex(publication, target, shown)));
+}
+
+async function keepAll(places: readonly Place[], { inputs, retry }: PublishingContext): Promise<void> {
+  const { keepTags: template } = inputs;
+  if (template === undefined) return;
+  const keeping = { template, retry };
+  await Promise.all(places.map(({ publication, target }) => keepChildren(publication, target, keeping)));
+}
+
+/** A tag that moves is given the bytes of the index once more, and is read back: where none does, nothing tells of them. */
+function untold(
+  places: readonly Place[],
+  tags: readonly TagTarget[],
+  states: TagStates,
+  options: TagOptions,
+): readonly Place[] {
+  const moving = tagsToMove(tags, states, options);
+  return places.filter(({ target }) => !moving.some(({ client }) => client === target.client));
+}
