@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import { descriptorOf, manifestContent } from '../../src/oci/manifest.ts';
+import { childrenOf } from '../../src/publish/index-image.ts';
 import { moveTags } from '../../src/publish/move-tags.ts';
-import { childrenOf } from '../../src/publish/publication.ts';
 import { type SubjectReport, signEverywhere } from '../../src/publish/sign.ts';
 import { sameIdentity } from '../../src/sign/identity.ts';
 import { Keyless } from '../../src/sign/keyless.ts';
@@ -11,7 +11,7 @@ import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
 import { publish, setUp as startBuilt, tagEntries } from '../publish/built.ts';
 import { TAG_OPTIONS, tagOf } from '../publish/tagging.ts';
 import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
-import { made, pushImage, storeManifest, TYPES } from '../servers/images.ts';
+import { made, ORIGIN, pushImage, storeManifest, TYPES } from '../servers/images.ts';
 import { type SeenRequest, sha256, startRegistry, type TestRegistry } from '../servers/registry.ts';
 import { startRun } from '../servers/run.ts';
 import { startSigstore } from '../servers/sigstore.ts';
@@ -106,7 +106,7 @@ async function signing() {
   const client = clientOf(registry);
   await client.putManifest(image.content);
   const root = descriptorOf(image.content);
-  const subject = { component: 'app', children: childrenOf(publication), root, repositories: [client] };
+  const subject = { component: 'app', children: childrenOf(image), root, repositories: [client] };
   const [issuer, another, sigstore] = await Promise.all([
     opened(startOidcIssuer()),
     opened(startOidcIssuer()),
@@ -192,6 +192,35 @@ describe('a certificate for somebody else than the identity token is of', () => 
 });
 
 describe('a tag', () => {
+  it('is looked at anew where pushing the index took its time', async () => {
+    const run = await built();
+    const [registry] = run.registries;
+    const contents = registry?.repository('acme/app');
+    if (registry === undefined || contents === undefined) throw new Error('no registry');
+    const newer = made(TYPES.index, {
+      schemaVersion: 2,
+      mediaType: TYPES.index,
+      manifests: [],
+      annotations: {
+        'org.opencontainers.image.source': `https://github.com/${ORIGIN.repository}`,
+        'dev.manifold.run': `https://github.com/${ORIGIN.repository}/actions/runs/${'9'.repeat(20)}`,
+      },
+    });
+    storeManifest(contents, newer);
+    registry.on({
+      method: 'PUT',
+      path: /\/manifests\/sha256:/,
+      times: 1,
+      answer: (_, response) => {
+        contents.tags.set('main', newer.descriptor.digest);
+        response.writeHead(503, { 'retry-after': '1' }).end();
+      },
+    });
+    const told = await run.merge({ sign: 'none', tags: tagEntries('main'), retryBudget: 60_000 });
+    expect(run.tags(0).main).toBe(newer.descriptor.digest);
+    expect(told.outputs['unmoved-tags']).toBe(`${run.images[0]}:main`);
+  });
+
   it.each([
     ['shows as ours has moved', true],
     ['does not show may have moved, and is called so', false],

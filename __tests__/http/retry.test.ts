@@ -1,6 +1,14 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { asksForLess, isRateLimit, isTransient, nextDelay, parseRetryAfter } from '../../src/http/retry.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import {
+  asksForLess,
+  forLag,
+  isRateLimit,
+  isTransient,
+  nextDelay,
+  Patience,
+  parseRetryAfter,
+} from '../../src/http/retry.ts';
 
 const NOW = Date.parse('2026-11-21T10:00:00Z');
 const policy = { budget: 10_000, base: 100, longest: 1000 };
@@ -82,6 +90,41 @@ describe('the wait before the next try', () => {
       expect(nextDelay(patient, 1, 0, asked, () => 1)).toBe(60_000);
     expect(nextDelay(patient, 1, 0, '59', () => 1)).toBe(59_000);
     expect(nextDelay(patient, 1, 60_001, '3600', () => 1)).toBeUndefined();
+  });
+});
+
+describe('patience', () => {
+  const unpaused = { budget: 1000, base: 0, longest: 0 };
+
+  function startClock(): void {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+  }
+
+  it('begins to end with the first failure, however long that took to come', () => {
+    startClock();
+    const patience = new Patience(unpaused);
+    vi.advanceTimersByTime(5000);
+    expect(patience.afterFailure()).toBe(0);
+    vi.advanceTimersByTime(1000);
+    expect(patience.afterFailure()).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(patience.afterFailure()).toBeUndefined();
+    expect([patience.failures, patience.elapsed]).toEqual([3, 1001]);
+  });
+
+  it('is shorter with what lags behind a push: half a minute, or less where the budget is less', () => {
+    startClock();
+    const patience = new Patience({ ...unpaused, budget: 60_000 });
+    patience.afterFailure();
+    vi.advanceTimersByTime(30_001);
+    expect(patience.afterFailure(undefined, forLag({ ...unpaused, budget: 60_000 }))).toBeUndefined();
+    expect(patience.afterFailure()).toBe(0);
+    expect(forLag(unpaused)).toEqual(unpaused);
+  });
+
+  it('waits as long as the server asks for', () => {
+    expect(new Patience({ ...unpaused, budget: 10_000 }).afterFailure('7')).toBe(7000);
   });
 });
 

@@ -119,6 +119,26 @@ function fakeClock(): (milliseconds: number) => void {
   return milliseconds => vi.advanceTimersByTime(milliseconds);
 }
 
+describe('whoever sends a request', () => {
+  it('may look before each repetition, and never before the first try', async () => {
+    const looked: number[] = [];
+    const { seen, url } = await answering(status(503), status(503), fine);
+    const beforeRetry = async (): Promise<void> => void looked.push(seen.length);
+    expect((await transport().request({ ...get(url), beforeRetry })).status).toBe(200);
+    expect(looked).toEqual([1, 2]);
+  });
+
+  it('may end it there', async () => {
+    const { seen, url } = await answering(status(503), fine);
+    const changed = new Error('it has changed');
+    const beforeRetry = async (): Promise<void> => {
+      throw changed;
+    };
+    await expect(transport().request({ ...get(url), beforeRetry })).rejects.toBe(changed);
+    expect(seen).toHaveLength(1);
+  });
+});
+
 describe('the end of the budget', () => {
   it('brings the last answer', async () => {
     const { seen, url } = await answering(status(503, {}, 'busy'));

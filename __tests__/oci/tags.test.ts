@@ -20,6 +20,7 @@ import { failureOf } from '../servers/clients.ts';
 const HEX = '0123456789abcdef'.repeat(4);
 const DIGEST: Digest = `sha256:${HEX}`;
 const platforms = (...texts: string[]): Platform[] => texts.map(parsePlatform);
+const images = (...texts: string[]) => platforms(...texts).map(platform => ({ platform }));
 
 describe('an entry of a list of tags', () => {
   it.each([
@@ -138,14 +139,14 @@ describe('the suffix of a platform', () => {
   });
 
   it('makes a tag of each platform beside each tag', () => {
-    const tags = platformTags(['1.2.3', 'latest'], '-{{arch}}', platforms('linux/amd64', 'linux/arm/v7'));
+    const tags = platformTags(['1.2.3', 'latest'], '-{{arch}}', images('linux/amd64', 'linux/arm/v7'));
     expect(tags.map(({ tag }) => tag)).toEqual([
       '1.2.3-amd64',
       '1.2.3-armv7',
       'latest-amd64',
       'latest-armv7',
     ]);
-    expect(tags[1]?.platform).toEqual({ os: 'linux', architecture: 'arm', variant: 'v7' });
+    expect(tags[1]?.image.platform).toEqual({ os: 'linux', architecture: 'arm', variant: 'v7' });
   });
 
   it.each([
@@ -154,7 +155,7 @@ describe('the suffix of a platform', () => {
     ['a tag of another platform', ['1', '1x'], '{{arch}}', '"1xamd64" of linux/amd64'],
     ['a tag that is too long', ['a'.repeat(125)], '-{{arch}}', 'longer than 128'],
   ])('makes no such tags with %s', async (_, tags, template, reason) => {
-    const error = await failureOf(() => platformTags(tags, template, platforms('linux/amd64', 'own/xamd64')));
+    const error = await failureOf(() => platformTags(tags, template, images('linux/amd64', 'own/xamd64')));
     expect(error.message).toContain(reason);
   });
 });
@@ -202,7 +203,7 @@ describe('templates', () => {
     fc.assert(
       fc.property(fc.oneof(nearly, anyText), hostile, (template, platform) => {
         for (const make of [
-          () => platformTags(['x'], template, [platform])[0]?.tag,
+          () => platformTags(['x'], template, [{ platform }])[0]?.tag,
           () => keepTagOf(template, DIGEST, platform),
         ]) {
           try {

@@ -17,7 +17,7 @@ const annotate = (change: Partial<AnnotationSources> = {}) =>
   annotateIndex({
     server: 'https://github.com',
     records: RECORDS,
-    created: undefined,
+    plan: undefined,
     version: undefined,
     platforms: [AMD64, ARM64].filter(platform => platform !== undefined),
     missing: [],
@@ -34,22 +34,22 @@ describe('the annotations of an index', () => {
       [`${OCI}.created`]: '2026-11-21T10:00:03.000Z',
       [`${OCI}.revision`]: RECORDS[0]?.source.commit,
       [`${OCI}.source`]: 'https://github.com/acme/app',
-      [RUN]: RECORDS[0]?.source.runId,
+      [RUN]: `https://github.com/acme/app/actions/runs/${RECORDS[0]?.source.runId}`,
     });
     expect(annotate({ records: [...RECORDS].reverse() })).toMatchObject({ index: annotate().index });
   });
 
   it('have the time of the plan, which is one for all components', () => {
     const created = '2026-11-21T09:00:00.000Z';
-    expect(annotate({ created }).index[`${OCI}.created`]).toBe(created);
+    expect(annotate({ plan: { created } }).index[`${OCI}.created`]).toBe(created);
   });
 
   it('by a plan do not tell the run: another run of the same plan makes the same bytes', () => {
     const created = '2026-11-21T09:00:00.000Z';
     const records = RECORDS.map(record => ({ ...record, source: { ...record.source, runId: '1002' } }));
-    expect(annotate({ created, records }).index).toEqual(annotate({ created }).index);
-    expect(annotate({ created }).index).not.toHaveProperty([RUN]);
-    expect(annotate({ records }).index[RUN]).toBe('1002');
+    expect(annotate({ plan: { created }, records }).index).toEqual(annotate({ plan: { created } }).index);
+    expect(annotate({ plan: { created } }).index).not.toHaveProperty([RUN]);
+    expect(annotate({ records }).index[RUN]).toMatch(/\/actions\/runs\/1002$/);
   });
 
   it('have the version, where there is one', () => {

@@ -28,7 +28,7 @@ describe('what a merge publishes', () => {
     expect(publication.targets.map(({ client, tags }) => `${client.name} ${tags}`)).toEqual(
       all.names.map(name => `${name} 1.0,latest`),
     );
-    expect(publication.image.children.map(({ platform }) => formatPlatform(platform))).toEqual([
+    expect(publication.image.platforms.map(({ platform }) => formatPlatform(platform))).toEqual([
       'linux/amd64',
       'linux/arm64',
     ]);
@@ -103,7 +103,7 @@ const options = ({ connect, reader }: Built, change: Partial<AssembleOptions> = 
   connect,
   reader,
   server: 'https://github.com',
-  created: undefined,
+  plan: undefined,
   version: undefined,
   metadata: [],
   annotations: [],

@@ -1,8 +1,8 @@
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { parseTagEntry, type TagEntry } from '../../src/oci/tags.ts';
 import { type AssembleOptions, assemble } from '../../src/publish/assemble.ts';
-import { BuildReader, type Connect, readChildren } from '../../src/publish/children.ts';
 import type { Publication } from '../../src/publish/publication.ts';
+import { BuildReader, type Connect, readBuilds } from '../../src/publish/read-builds.ts';
 import type { ComponentSet } from '../../src/records/closed-set.ts';
 import type { BuildRecord } from '../../src/records/record.ts';
 import { registries as clientsOf, FAST, opened } from '../servers/clients.ts';
@@ -55,9 +55,9 @@ export async function setUp(options: BuiltOptions = {}) {
 
 export type Built = Awaited<ReturnType<typeof setUp>>;
 
-/** The children of all builds, read from where they were pushed. */
-export const childrenOf = ({ records, repositories, reader }: Built) =>
-  readChildren(records, repositories, reader);
+/** All builds, read from where they were pushed. */
+export const buildsOf = ({ records, repositories, reader }: Built) =>
+  readBuilds(records, repositories, reader);
 
 /** What a merge makes of the builds; `notices` is what it tells of it. */
 export async function publish(
@@ -72,7 +72,7 @@ export async function publish(
       connect,
       reader,
       server: 'https://github.com',
-      created: undefined,
+      plan: undefined,
       version: undefined,
       metadata: [],
       annotations: [],

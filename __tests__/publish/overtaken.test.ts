@@ -31,7 +31,7 @@ async function moved(tags: readonly TagTarget[], options: Partial<TagOptions> = 
 }
 
 describe('a tag that another run moved after us', () => {
-  it('to a newer image stays there, at once, and the warning says that it was overtaken', async () => {
+  it('to a newer image stays there when it was seen twice, and the warning says that it was overtaken', async () => {
     const { registry, store, client, contents, index, overtake } = await race();
     const newer = store('2.0.0');
     overtake('1', newer.digest);
@@ -39,9 +39,25 @@ describe('a tag that another run moved after us', () => {
     const reason = 'another run overtook this one, and it points at version 2.0.0, which is newer than 1.1.0';
     expect(kept).toEqual([{ component: 'app', name: `${client.name}:1`, reason }]);
     expect(set.map(({ name }) => name)).toEqual([`${client.name}:latest`]);
-    // Looked at before, and once after it was moved.
-    expect(registry.count('GET', pathOf('1'))).toBe(2);
+    // Looked at before, and twice after it was moved.
+    expect(registry.count('GET', pathOf('1'))).toBe(3);
     expect(Object.fromEntries(contents.tags)).toEqual({ '1': newer.digest, latest: index.digest });
+  });
+
+  it('and that a registry that lags shows once only is ours', async () => {
+    const { registry, store, client, index } = await race();
+    const recalled = store('2.0.0');
+    const tags = [tagOf(client, '1', index)];
+    const look = await readTags(tags);
+    registry.on({
+      method: 'GET',
+      path: pathOf('1'),
+      times: 1,
+      answer: (_, response) =>
+        void response.writeHead(200, { 'content-type': recalled.mediaType }).end(recalled.bytes),
+    });
+    const { set, kept } = await moveTags(tags, look, { ...TAG_OPTIONS, retry: FAST });
+    expect([set.length, kept]).toEqual([1, []]);
   });
 
   it('does not keep the tags of later ranks from being looked at again', async () => {
@@ -98,6 +114,63 @@ describe('a tag that another run moved after us', () => {
   });
 });
 
+describe('a tag that another run moved while its registry was ill', () => {
+  /** The first try ends with a passing fault, and when it is over, the tag points elsewhere. */
+  async function ill(version: string, change: Partial<TagOptions> = {}, tag = '1') {
+    const all = await race();
+    const { registry, contents, client, index, store } = all;
+    const other = store(version);
+    registry.on({
+      method: 'PUT',
+      path: pathOf(tag),
+      times: 1,
+      answer: (_, response) => {
+        contents.tags.set(tag, other.digest);
+        sendJson(response, 503, {});
+      },
+    });
+    const tags = [tagOf(client, tag, index)];
+    const options = { ...TAG_OPTIONS, retry: FAST, ...change };
+    const result = moveTags(tags, await readTags(tags), options);
+    const puts = () => registry.count('PUT', pathOf(tag));
+    return { ...all, other, result, puts, shown: () => contents.tags.get(tag) };
+  }
+
+  it('to a newer image stays there: nothing is sent again', async () => {
+    const { other, result, puts, shown } = await ill('2.0.0');
+    const { set, kept } = await result;
+    expect([set, kept.length, puts()]).toEqual([[], 1, 1]);
+    expect(shown()).toBe(other.digest);
+  });
+
+  it.each([
+    ['to an older image', '1.0.5', {}],
+    ['by "overwrite"', '2.0.0', { policy: 'overwrite' }],
+  ] as const)('%s is moved all the same', async (_, version, change) => {
+    const { index, result, puts, shown } = await ill(version, change);
+    expect((await result).set).toHaveLength(1);
+    expect([shown(), puts()]).toEqual([index.digest, 2]);
+  });
+
+  it('and that did not exist stays by "never-move"', async () => {
+    const { other, result, shown } = await ill('0.9.0', { policy: 'never-move' }, 'new');
+    expect((await result).kept).toHaveLength(1);
+    expect(shown()).toBe(other.digest);
+  });
+
+  it('and that never moves is an error, and keeps the image that it was given', async () => {
+    const { other, result, puts, shown } = await ill('0.9.0', { immutable: ['n*'] }, 'new');
+    expect((await failureOf(() => result)).code).toBe('tag-immutable');
+    expect([shown(), puts()]).toEqual([other.digest, 1]);
+  });
+
+  it('to our own image is there', async () => {
+    const { result, puts } = await ill('1.1.0');
+    expect((await result).set).toHaveLength(1);
+    expect(puts()).toBe(1);
+  });
+});
+
 describe('a tag of a single platform that another run moved after us', () => {
   /** A manifest of a platform, which says nothing of where it comes from. */
   const manifest = (platform: string) =>
@@ -110,9 +183,12 @@ describe('a tag of a single platform that another run moved after us', () => {
     for (const each of [ours, theirs]) storeManifest(contents, each);
     overtake('1-amd64', theirs.descriptor.digest);
     const leader = tagOf(client, '1', index);
-    const { rank, lineage, name } = leader;
     const content = manifestContent(ours.bytes, TYPES.manifest);
-    const follower = tagOf(client, '1-amd64', content, { rank, lineage, leader: name });
+    const follower = tagOf(client, '1-amd64', content, {
+      rank: leader.rank,
+      lineage: { ...leader.lineage, digest: content.digest },
+      leader: leader.name,
+    });
     return { ...all, tags: [leader, follower], digest: theirs.descriptor.digest };
   }
 
@@ -126,12 +202,24 @@ describe('a tag of a single platform that another run moved after us', () => {
     expect(contents.tags.get('1-amd64')).toBe(digest);
   });
 
-  it('but shows what it showed before may lag, wherever the tag is that it goes with', async () => {
+  it('to what it showed before is an error, wherever the tag is that it goes with: it may be the registry that lags', async () => {
     const { store, contents, overtake, tags, digest } = await singles();
     contents.tags.set('1-amd64', digest);
     overtake('1', store('2.0.0').digest);
     const { message } = await failureOf(() => moved(tags));
     expect(message).toContain(`Not confirmed, may have moved: ${tags[1]?.name}.`);
+  });
+
+  it('in another registry is an error, too, while one of its name shows our image', async () => {
+    const [here, there] = [await race(), await race()];
+    here.overtake('1', here.store('2.0.0').digest);
+    const tags = [tagOf(here.client, '1', here.index), tagOf(there.client, '1', there.index)];
+    const error = await failureOf(() => moved(tags, { retry: FAST }));
+    expect(error.code).toBe('tag-moved');
+    expect(error.message).toContain(
+      `Moved: ${tags[1]?.name}. Not confirmed, may have moved: ${tags[0]?.name}.`,
+    );
+    expect(error.message).toContain('shows what this run made');
   });
 
   it('is an error where the tag that it goes with is ours', async () => {

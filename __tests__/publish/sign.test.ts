@@ -3,7 +3,7 @@ import { sendJson } from '../../lab/parts/http.ts';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { descriptorOf } from '../../src/oci/manifest.ts';
-import { childrenOf } from '../../src/publish/publication.ts';
+import { childrenOf } from '../../src/publish/index-image.ts';
 import { type SigningSubject, type SubjectReport, signEverywhere } from '../../src/publish/sign.ts';
 import { Keyless } from '../../src/sign/keyless.ts';
 import { chooseServices } from '../../src/sign/services.ts';
@@ -23,7 +23,7 @@ async function setUp(...kinds: RegistryOptions[]) {
   await Promise.all(clients.map(client => client.putManifest(image.content)));
   const subject: SigningSubject = {
     component: 'app',
-    children: childrenOf(publication),
+    children: childrenOf(image),
     root: descriptorOf(image.content),
     repositories: clients,
   };

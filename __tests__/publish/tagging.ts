@@ -1,5 +1,6 @@
 import { type ManifestContent, manifestContent } from '../../src/oci/manifest.ts';
-import { lineageOf, rankTag } from '../../src/publish/tag-rules.ts';
+import { lineageOf } from '../../src/publish/lineage.ts';
+import { rankTag } from '../../src/publish/tag-rules.ts';
 import type { TagOptions, TagTarget } from '../../src/publish/tags.ts';
 import type { RepositoryClient } from '../../src/registry/client.ts';
 import { FAST, opened } from '../servers/clients.ts';
@@ -13,6 +14,10 @@ export const TAG_OPTIONS: TagOptions = {
   retry: FAST,
 };
 
+/** An index that holds nothing but annotations. */
+export const contentWith = (annotations: unknown): ManifestContent =>
+  manifestContent(Buffer.from(JSON.stringify({ annotations })), TYPES.index);
+
 /** One tag of one image, as a merge would have it move. */
 export function tagOf(
   client: RepositoryClient,
@@ -20,7 +25,6 @@ export function tagOf(
   content: ManifestContent,
   change: Partial<TagTarget> = {},
 ): TagTarget {
-  const { annotations } = JSON.parse(Buffer.from(content.bytes).toString());
   return {
     component: 'app',
     client,
@@ -28,7 +32,7 @@ export function tagOf(
     name: `${client.name}:${tag}`,
     content,
     rank: rankTag(tag, []),
-    lineage: lineageOf(annotations, content.digest),
+    lineage: lineageOf(content),
     leader: `${client.name}:${tag}`,
     ...change,
   };

@@ -175,6 +175,39 @@ describe('a tag that fails', () => {
     expect(Object.fromEntries(contents.tags)).toEqual({ '1': index.digest, latest: old.digest });
   });
 
+  it('names those beside it in the order in which they were asked for, and none that stays', async () => {
+    const { registry, contents, index } = await taggedRegistry();
+    contents.tags.set('1.1', index.digest);
+    registry.on({
+      method: 'PUT',
+      path: putOf('latest'),
+      answer: (_, response) => sendJson(response, 403, deny),
+    });
+    const client = clientOf(registry);
+    const tags = tagsOf([client], ['1', '1.1', '1.1.0', 'latest'], index);
+    const states = await readTags(tags);
+    const { message } = await failureOf(() => moveTags(tags, states, TAG_OPTIONS));
+    expect(message).toContain(
+      `1 of 3 tags were not set. Moved: ${client.name}:1, ${client.name}:1.1.0. Not moved: ${client.name}:latest.`,
+    );
+  });
+
+  it('as it must not move, and another run made it while earlier ones moved, stays', async () => {
+    const { registry, contents, old, index } = await taggedRegistry();
+    contents.tags.delete('latest');
+    registry.on({
+      method: 'PUT',
+      path: putOf('1\\.1\\.0'),
+      answer: () => void contents.tags.set('latest', old.digest),
+    });
+    const tags = tagsOf([clientOf(registry)], ['1.1.0', 'latest'], index);
+    const options = { policy: 'overwrite', immutable: ['latest'] } as const;
+    const error = await failureOf(() => move(tags, options));
+    expect(error.code).toBe('tag-immutable');
+    expect(error.message).toContain(`Moved: ${tags[0]?.name}. Not moved: ${tags[1]?.name}.`);
+    expect(contents.tags.get('latest')).toBe(old.digest);
+  });
+
   it('keeps those of later ranks from being tried, in every registry, and names them', async () => {
     const [one, two] = [await taggedRegistry(), await taggedRegistry()];
     one.registry.on({

@@ -122,8 +122,9 @@ describe('the records of a run', () => {
     jobs.service.tamper({ run: RUN, name: 'manifold-build.app.linux-amd64.1' }, Buffer.alloc(9_000_000, '{'));
     const error = await failure();
     expect(error.code).toBe('invalid-record');
-    expect(error.message).toContain('manifold-build.app.linux-amd64.1');
-    expect(error.message).toContain('longer than its service says; a record has 1048576 bytes at most');
+    expect(error.message).toBe(
+      'The artifact "manifold-build.app.linux-amd64.1" is longer than its service says; a record has 1048576 bytes at most.',
+    );
   });
 
   it('of an earlier attempt may be illegible where a newer one is there', async () => {

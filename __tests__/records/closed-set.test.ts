@@ -108,7 +108,7 @@ it('a platform may be missing beside rows that may be of another component only 
   const builds = [record(AMD64, { source: { matrixSize: 4 } })];
   const wanted = { platforms: platforms(AMD64, S390X), allowMissing: platforms(S390X) };
   const error = await failureOf(() => close(builds, wanted));
-  expect(error.message).toContain('say "component"');
+  expect(error.message).toContain('; "component" says');
   expect(merged(close(builds, { ...wanted, components: ['app'] }))).toEqual([`app ${AMD64}`]);
 });
 

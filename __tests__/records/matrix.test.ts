@@ -28,7 +28,8 @@ describe('the rows of a matrix', () => {
         platform: 'all of "build"',
         expected: '3 builds, as its matrix has 3 rows',
         found: '2: app linux/amd64, app linux/arm64',
-        remedy: 're-run the rows of "build" that failed, or say "platforms"',
+        remedy:
+          're-run the rows of "build" that failed; "platforms" with "allow-missing" publishes without some',
       },
     ]);
   });
@@ -82,7 +83,10 @@ describe('the rows of a matrix', () => {
 
   it('beside "platforms" are too few: "component" is the other way out', () => {
     expect(count(rows(['amd64', 2]), 'known rows')).toMatchObject([
-      { code: 'missing-platform', remedy: 're-run the rows of "build" that failed, or say "component"' },
+      {
+        code: 'missing-platform',
+        remedy: 're-run the rows of "build" that failed; "component" says that rows of others do not count',
+      },
     ]);
   });
 });

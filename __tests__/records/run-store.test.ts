@@ -82,6 +82,23 @@ describe('the records of another run', () => {
     expect((await failureOf(() => collect())).code).toBe('tampered-record');
   });
 
+  it('that are longer than was stated are not read into memory, and are refused with what else is wrong', async () => {
+    put();
+    put({ platform: 'linux/arm64' });
+    jobs.service.tamper(
+      { run: OTHER, name: 'manifold-build.app.linux-amd64.1' },
+      Buffer.alloc(9_000_000, '{'),
+    );
+    jobs.service.expire({ run: OTHER, name: 'manifold-build.app.linux-arm64.1' });
+    const error = await failureOf(() => collect());
+    expect(error.code).toBe('invalid-record');
+    expect(error.message).toContain('2 reasons to refuse');
+    expect(error.message).toContain(
+      'The artifact "manifold-build.app.linux-amd64.1" is longer than its service says; a record has 1048576 bytes at most.',
+    );
+    expect(error.message).toContain('expired');
+  });
+
   it('of which two have one name are those of the newer upload', async () => {
     jobs.service.describeRun(OTHER, { run_attempt: 2 });
     const { name } = builtRecord();

@@ -79,14 +79,15 @@ describe('copying manifests to another registry', () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     to.on({ method: 'PUT', path: new RegExp(empty.descriptor.digest.slice(7)), answer: () => resolve() });
     from.on({ method: 'GET', path: new RegExp(content.descriptor.digest), answer: () => promise });
-    await copyManifests(source, target, [about.descriptor, image]);
+    await copyManifests([source], target, [about.descriptor, image]);
     const puts = to.log.filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/'));
     expect(puts.map(({ path }) => path.split('/').at(-1))).toEqual([image.digest, about.descriptor.digest]);
   });
 
   it('brings them with all they consist of, byte for byte, and no tag', async () => {
     const { source, target, held, arrived, manifests } = await twoRegistries();
-    const report = await copyManifests(source, target, manifests);
+    await copyManifests([source], target, manifests);
+    expect(arrived.manifests.size).toBe(manifests.length);
     for (const { digest } of manifests)
       expect(arrived.manifests.get(digest)).toEqual(held.manifests.get(digest));
     expect(sorted(arrived.blobs.keys())).toEqual(sorted(held.blobs.keys()));
@@ -94,39 +95,33 @@ describe('copying manifests to another registry', () => {
       true,
     );
     expect(arrived.tags.size).toBe(0);
-    expect(sorted(report.manifests.copied)).toEqual(sorted(manifests.map(({ digest }) => digest)));
-    expect(sorted(report.blobs.uploaded)).toEqual(sorted(held.blobs.keys()));
   });
 
   it('asks for each manifest and each blob that is there, and moves none', async () => {
     const { from, to, source, target, held, manifests } = await twoRegistries();
-    await copyManifests(source, target, manifests);
+    await copyManifests([source], target, manifests);
     from.log.length = 0;
     to.log.length = 0;
-    const report = await copyManifests(source, clientOf(to), manifests);
+    await copyManifests([source], clientOf(to), manifests);
     const all = [...manifests.map(({ digest }) => digest), ...held.blobs.keys()];
     expect(sorted(to.log.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`))).toEqual(
       sorted(all.map(digest => `HEAD ${digest}`)),
     );
     expect(from.count('GET', /blobs/)).toBe(0);
-    expect(report.manifests.copied).toEqual([]);
-    expect(sorted(report.manifests.present)).toEqual(sorted(manifests.map(({ digest }) => digest)));
-    expect(sorted(report.blobs.present)).toEqual(sorted(held.blobs.keys()));
   });
 
   it('brings the blobs of a manifest that is there without them, and leaves the manifest', async () => {
     const { to, source, target, held, image, manifests, arrived } = await twoRegistries();
-    await copyManifests(source, target, manifests);
+    await copyManifests([source], target, manifests);
     to.log.length = 0;
     const gone = [
       image.config.descriptor.digest,
       JSON.parse(image.manifest.bytes.toString()).layers[0].digest,
     ];
     for (const digest of gone) arrived.blobs.delete(digest);
-    const report = await copyManifests(source, clientOf(to), manifests);
+    await copyManifests([source], clientOf(to), manifests);
     expect(sorted(arrived.blobs.keys())).toEqual(sorted(held.blobs.keys()));
-    expect(sorted(report.blobs.uploaded)).toEqual(sorted(gone));
-    expect(report.manifests.copied).toEqual([]);
+    expect(to.count('PUT', /blobs/)).toBe(gone.length);
     expect(to.count('PUT', /manifests/)).toBe(0);
   });
 
@@ -136,18 +131,18 @@ describe('copying manifests to another registry', () => {
     const one = pushLayers(held, [shared, known, layer('one')]);
     const two = pushLayers(held, [shared, known, shared, layer('two')]);
     arrived.blobs.set(known.descriptor.digest, known.bytes);
-    const report = await copyManifests(source, target, [one, two, one]);
+    await copyManifests([source], target, [one, two, one]);
     expect(from.count('GET', new RegExp(shared.descriptor.digest))).toBe(1);
     expect(from.count('GET', new RegExp(known.descriptor.digest))).toBe(0);
     expect(to.count('PUT', /blobs/)).toBe(4);
-    expect(report.blobs.present).toEqual([known.descriptor.digest]);
+    expect(to.count('HEAD', new RegExp(known.descriptor.digest))).toBe(1);
     expect(to.count('PUT', /manifests/)).toBe(2);
   });
 
   it('puts the manifest when all its blobs are there, and waits while the registry does not see them yet', async () => {
     const { to, source, target, manifests, arrived } = await twoRegistries();
     to.on({ method: 'PUT', path: /manifests/, times: 2, answer: answer(400, 'MANIFEST_BLOB_UNKNOWN') });
-    await copyManifests(source, target, manifests.slice(0, 1));
+    await copyManifests([source], target, manifests.slice(0, 1));
     expect(arrived.manifests.has(manifests[0]?.digest ?? '')).toBe(true);
     const methods = to.log.map(({ method, path }) => `${method} ${path.split('/')[4]}`);
     expect(methods.lastIndexOf('PUT blobs')).toBeLessThan(methods.indexOf('PUT manifests'));
@@ -162,7 +157,7 @@ describe('copying manifests to another registry', () => {
       answer: (_, response) => void response.writeHead(201, { 'docker-content-digest': digest }).end(),
     });
     const error = await failureOf(() =>
-      copyManifests(source, clientOf(to, 'acme/app', SHORT), manifests.slice(0, 1)),
+      copyManifests([source], clientOf(to, 'acme/app', SHORT), manifests.slice(0, 1)),
     );
     expect(error.code).toBe('registry-not-found');
     expect(error.message).toContain(`${digest}, but does not show it`);
@@ -172,14 +167,14 @@ describe('copying manifests to another registry', () => {
     const { from, source, target, manifests, arrived } = await twoRegistries();
     from.on({ path: /manifests/, times: 2, answer: answer(404, 'MANIFEST_UNKNOWN') });
     from.on({ method: 'GET', path: /blobs/, times: 2, answer: answer(404, 'BLOB_UNKNOWN') });
-    await copyManifests(source, target, manifests, { justPushed: true });
+    await copyManifests([source], target, manifests);
     expect(arrived.manifests.size).toBe(2);
   });
 
   it('tells of each blob and manifest, once', async () => {
     const { source, target, manifests, held } = await twoRegistries();
     const lines: string[] = [];
-    await copyManifests(source, target, manifests, { onProgress: line => lines.push(line) });
+    await copyManifests([source], target, manifests, { onProgress: line => lines.push(line) });
     const named = [...held.blobs.keys(), ...manifests.map(({ digest }) => digest)];
     expect(named.map(name => lines.filter(line => line.includes(name)).length)).toEqual(named.map(() => 1));
   });
@@ -200,8 +195,11 @@ describe('copying manifests to another registry', () => {
         response.writeHead(201).end();
       },
     });
-    const report = await copyManifests(source, target, [manifest]);
-    expect(report.blobs.left).toEqual([descriptor.digest]);
+    const lines: string[] = [];
+    await copyManifests([source], target, [manifest], { onProgress: line => lines.push(line) });
+    expect(lines.filter(line => line.startsWith('left '))).toEqual([
+      `left ${descriptor.digest} where it is: its layer is not to be distributed`,
+    ]);
     expect([...from.log, ...to.log].some(({ path }) => path.includes(descriptor.digest))).toBe(false);
     expect(arrived.blobs.has(layer('own').descriptor.digest)).toBe(true);
   });
@@ -214,22 +212,22 @@ describe('copying manifests to another registry', () => {
     const { source, target, held, arrived } = await twoRegistries();
     const { bytes, descriptor } = layer('content');
     const manifest = pushLayers(held, [{ bytes, descriptor: { ...descriptor, ...change } }]);
-    const report = await copyManifests(source, target, [manifest]);
-    expect(report.blobs.left).toEqual([]);
+    await copyManifests([source], target, [manifest]);
     expect(arrived.blobs.get(descriptor.digest)?.equals(bytes)).toBe(true);
   });
 
   it('refuses an index, and what is not as its descriptor says', async () => {
     const { to, source, target, image, manifests } = await twoRegistries();
     const [manifest] = manifests as [Descriptor];
-    for (const wrong of [
-      image.root.descriptor,
-      { ...manifest, size: manifest.size + 1 },
-      { ...manifest, mediaType: TYPES.dockerManifest },
-    ]) {
-      const error = await failureOf(() => copyManifests(source, target, [wrong]));
+    for (const [wrong, reason] of [
+      [image.root.descriptor, 'only manifests are copied'],
+      [{ ...manifest, size: manifest.size + 1 }, 'than its index says'],
+      [{ ...manifest, mediaType: TYPES.dockerManifest }, 'than its index says'],
+    ] as const) {
+      const error = await failureOf(() => copyManifests([source], target, [wrong]));
       expect(error.code).toBe('invalid-document');
       expect(error.message).toContain(wrong.digest);
+      expect(error.message).toContain(reason);
     }
     expect(to.count('PUT', /./)).toBe(0);
   });
@@ -238,7 +236,7 @@ describe('copying manifests to another registry', () => {
     const { from, target, held, image, manifests } = await twoRegistries();
     held.blobs.delete(image.config.descriptor.digest);
     const source = clientOf(from, 'acme/app', SHORT);
-    const error = await failureOf(() => copyManifests(source, target, manifests));
+    const error = await failureOf(() => copyManifests([source], target, manifests));
     expect(error.code).toBe('registry-not-found');
     expect(error.message).toContain(image.config.descriptor.digest);
   });
@@ -270,10 +268,32 @@ describe('copying from one of several repositories', () => {
     const gone = [image.manifest.descriptor.digest, image.config.descriptor.digest] as const;
     held.manifests.delete(gone[0]);
     held.blobs.delete(gone[1]);
-    const report = await copy();
-    expect(sorted(report.manifests.copied)).toEqual(sorted(manifests.map(({ digest }) => digest)));
+    await copy();
+    expect(sorted(arrived.manifests.keys())).toEqual(sorted(manifests.map(({ digest }) => digest)));
     expect(sorted(arrived.blobs.keys())).toEqual(sorted(distant.blobs.keys()));
     expect(sorted(far.log.map(({ path }) => path.split('/').at(-1)))).toEqual(sorted(gone));
+  });
+
+  it('goes on to the next where another copy has met the loss first', async () => {
+    const { from, far, to, held, distant } = await threeRegistries();
+    const shared = layer('shared');
+    const manifests = ['first', 'second'].map(own => {
+      pushLayers(held, [shared, layer(own)]);
+      return pushLayers(distant, [shared, layer(own)]);
+    });
+    held.blobs.delete(shared.descriptor.digest);
+    // The second copy wants the layer when the first has begun to look for it.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    to.on({ method: 'HEAD', path: new RegExp(shared.descriptor.digest), answer: () => resolve() });
+    far.on({ method: 'GET', path: new RegExp(`manifests/${manifests[1]?.digest}`), answer: () => promise });
+    const target = clientOf(to, 'acme/app', SHORT);
+    const [lossy, whole] = [clientOf(from, 'acme/app', SHORT), clientOf(far, 'acme/app', SHORT)];
+    // Without a further source the first cannot be had, and the second can all the same.
+    const copies = [copyManifests([lossy], target, manifests.slice(0, 1))];
+    copies.push(copyManifests([whole], target, manifests.slice(1)));
+    const [first, second] = await Promise.allSettled(copies);
+    expect([first?.status, second?.status]).toEqual(['rejected', 'fulfilled']);
+    expect(to.repository('acme/app').blobs.has(shared.descriptor.digest)).toBe(true);
   });
 
   it('says what none of them holds, and where it was looked for first', async () => {
@@ -319,7 +339,7 @@ describe('a blob on its way', () => {
         response.writeHead(201).end();
       },
     });
-    const error = await failureOf(() => copyManifests(source, target, [manifest]));
+    const error = await failureOf(() => copyManifests([source], target, [manifest]));
     expect(error.code).toBe('digest-mismatch');
     expect(error.message).toContain(content.descriptor.digest);
     expect(arrived.blobs.has(content.descriptor.digest)).toBe(false);
@@ -333,7 +353,7 @@ describe('a blob on its way', () => {
     const manifest = pushLayers(held, [
       { ...content, descriptor: { ...content.descriptor, size: size + 1 } },
     ]);
-    const error = await failureOf(() => copyManifests(source, target, [manifest]));
+    const error = await failureOf(() => copyManifests([source], target, [manifest]));
     expect(error.code).toBe('digest-mismatch');
     expect(arrived.blobs.has(digest)).toBe(false);
   });
@@ -373,8 +393,11 @@ describe('a blob on its way', () => {
     });
     const config = made(TYPES.config, '{"os":"linux","architecture":"amd64"}');
     to.repository('acme/app').blobs.set(config.descriptor.digest, config.bytes);
-    const report = await copyManifests(source, target, [manifest]);
-    expect(report.blobs.uploaded).toEqual([content.descriptor.digest]);
+    const lines: string[] = [];
+    await copyManifests([source], target, [manifest], { onProgress: line => lines.push(line) });
+    expect(lines.filter(line => line.startsWith('uploaded '))).toEqual([
+      expect.stringContaining(content.descriptor.digest),
+    ]);
   });
 
   it('that breaks off at the source is begun anew, in a new session', async () => {
@@ -383,7 +406,7 @@ describe('a blob on its way', () => {
     const manifest = pushLayers(held, [content]);
     const proxy = await opened(startFaultProxy({ target: from.url }));
     proxy.fail({ path: new RegExp(content.descriptor.digest), on: 1, action: { truncate: 200_000 } });
-    await copyManifests(clientOf(proxy), target, [manifest]);
+    await copyManifests([clientOf(proxy)], target, [manifest]);
     expect(arrived.blobs.get(content.descriptor.digest)?.equals(content.bytes)).toBe(true);
     expect(sessionsFor(to.log, content).length).toBeLessThanOrEqual(2);
     expect(to.count('POST', /./)).toBe(3);
@@ -400,11 +423,22 @@ describe('a blob on its way', () => {
     const manifest = pushLayers(held, [content]);
     const path = new RegExp(encodeURIComponent(content.descriptor.digest));
     to.on({ method: 'PUT', path, times: 2, answer: fault });
-    await copyManifests(source, target, [manifest]);
+    await copyManifests([source], target, [manifest]);
     expect(arrived.blobs.get(content.descriptor.digest)?.equals(content.bytes)).toBe(true);
     const sessions = sessionsFor(to.log, content);
     expect(sessions).toHaveLength(3);
     expect(new Set(sessions).size).toBe(3);
+  });
+
+  it('is missed where a registry says that it took it, and did not', async () => {
+    const { to, source, held } = await twoRegistries();
+    const content = layer('content', 50_000);
+    const manifest = pushLayers(held, [content]);
+    to.on({ method: 'PUT', path: /uploads/, answer: (_, response) => void response.writeHead(201).end() });
+    const error = await failureOf(() => copyManifests([source], clientOf(to, 'acme/app', SHORT), [manifest]));
+    expect(error.code).toBe('registry-not-found');
+    expect(error.message).toMatch(/took the blob \S+, but does not show it/);
+    expect(to.count('PUT', /manifests/)).toBe(0);
   });
 
   it('whose sessions always end is given up', async () => {
@@ -416,7 +450,7 @@ describe('a blob on its way', () => {
       path: new RegExp(encodeURIComponent(content.descriptor.digest)),
       answer: answer(404, 'BLOB_UPLOAD_UNKNOWN'),
     });
-    const error = await failureOf(() => copyManifests(source, target, [manifest]));
+    const error = await failureOf(() => copyManifests([source], target, [manifest]));
     expect(error.code).toBe('registry-not-found');
     expect(error.message).toContain(content.descriptor.digest);
     expect(sessionsFor(to.log, content)).toHaveLength(5);
@@ -435,7 +469,7 @@ describe('a blob on its way', () => {
         response.once('close', () => active--);
       },
     });
-    await copyManifests(source, target, [manifest]);
+    await copyManifests([source], target, [manifest]);
     expect(most).toBeGreaterThan(1);
     expect(most).toBeLessThanOrEqual(5); // four of them, and the config
   });
@@ -456,15 +490,14 @@ describe('copying within one registry', () => {
     const target = registry.repository('acme/app');
     const clients = registries();
     const at = (path: string) => clients.repository({ registry: registry.host, path });
-    const copy = () => copyManifests(at('acme/build'), at('acme/app'), descriptorsOf(image));
+    const copy = () => copyManifests([at('acme/build')], at('acme/app'), descriptorsOf(image));
     return { registry, held, target, copy };
   }
   const MOUNTS_NOTHING = { habits: { mounts: () => false } };
 
   it('mounts the blobs and moves none', async () => {
     const { registry, held, target, copy } = await oneRegistry();
-    const report = await copy();
-    expect(sorted(report.blobs.mounted)).toEqual(sorted(held.blobs.keys()));
+    await copy();
     expect(sorted(target.blobs.keys())).toEqual(sorted(held.blobs.keys()));
     expect(registry.count('GET', /blobs/)).toBe(0);
     expect(registry.count('PUT', /blobs/)).toBe(0);
@@ -472,8 +505,8 @@ describe('copying within one registry', () => {
 
   it('uploads in the session that a registry opens instead of mounting', async () => {
     const { registry, held, target, copy } = await oneRegistry(MOUNTS_NOTHING);
-    const report = await copy();
-    expect(sorted(report.blobs.uploaded)).toEqual(sorted(held.blobs.keys()));
+    await copy();
+    expect(registry.count('PUT', /blobs/)).toBe(held.blobs.size);
     expect(sorted(target.blobs.keys())).toEqual(sorted(held.blobs.keys()));
     expect(registry.count('POST', /./)).toBe(held.blobs.size);
   });
@@ -485,9 +518,21 @@ describe('copying within one registry', () => {
     expect(sorted(target.blobs.keys())).toEqual(sorted(held.blobs.keys()));
   });
 
+  it('uploads where a registry says that it mounted, and did not', async () => {
+    const { registry, held, target, copy } = await oneRegistry();
+    const location = '/v2/acme/app/blobs/elsewhere';
+    registry.on({
+      method: 'POST',
+      path: /mount=/,
+      answer: (_, response) => void response.writeHead(201, { location }).end(),
+    });
+    await copy();
+    expect(sorted(target.blobs.keys())).toEqual(sorted(held.blobs.keys()));
+  });
+
   it('tries no mount from another registry', async () => {
     const { source, target, to, manifests } = await twoRegistries();
-    await copyManifests(source, target, manifests);
+    await copyManifests([source], target, manifests);
     expect(to.log.some(({ path }) => path.includes('mount='))).toBe(false);
   });
 
@@ -496,7 +541,7 @@ describe('copying within one registry', () => {
     const layers = Array.from({ length: 60 }, (_, number) => layer(`layer ${number}`, 200_000));
     const manifest = pushLayers(held, layers);
     const at = (path: string) => clientOf(registry, path, SHORT);
-    await copyManifests(at('acme/build'), at('acme/app'), [manifest]);
+    await copyManifests([at('acme/build')], at('acme/app'), [manifest]);
     expect(target.manifests.has(manifest.digest)).toBe(true);
   });
 });

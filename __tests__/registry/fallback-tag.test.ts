@@ -35,6 +35,35 @@ describe('a registry without the referrers API', () => {
     expect(registry.count('GET', /manifests\/sha256-/)).toBe(1);
   });
 
+  it('is asked for it once', async () => {
+    const { registry, subject, client } = await setUp();
+    for (let time = 1; time <= 3; time++) await listReferrers(client, subject.digest);
+    expect(registry.count('GET', /referrers/)).toBe(1);
+  });
+
+  it.each([
+    ['the write fails', 503, 'TOOMANYREQUESTS'],
+    ['its parts are not seen yet', 404, 'MANIFEST_BLOB_UNKNOWN'],
+  ])('keeps what others write into the fallback tag while %s', async (_, status, code) => {
+    const { registry, contents, subject, tag, client } = await setUp();
+    const foreign = referrer(subject, 7).content;
+    storeManifest(contents, made(TYPES.manifest, Buffer.from(foreign.bytes).toString()));
+    registry.on({
+      method: 'PUT',
+      path: new RegExp(`/manifests/${tag}$`),
+      times: 1,
+      answer: (_request, response) => {
+        const theirs = { mediaType: TYPES.manifest, digest: foreign.digest, size: foreign.bytes.length };
+        writeFallback(contents, tag, { schemaVersion: 2, mediaType: TYPES.index, manifests: [theirs] });
+        sendJson(response, status, { errors: [{ code }] });
+      },
+    });
+    const { content } = referrer(subject, 1);
+    await pushReferrer(client, content, subject.digest, { artifactType: ARTIFACT });
+    const digests = readFallback(contents, tag).manifests.map(({ digest }: { digest: string }) => digest);
+    expect(digests).toEqual([foreign.digest, content.digest]);
+  });
+
   it('keeps what others wrote into the fallback tag, also what we do not know', async () => {
     const { contents, subject, tag, client } = await setUp();
     const foreign = referrer(subject, 7).content;
@@ -171,18 +200,25 @@ describe('a registry without the referrers API', () => {
   });
 
   it('is known by a page for people, here or elsewhere', async () => {
-    const elsewhere = await opened(serve((_, response) => void response.writeHead(403).end('who are you?')));
+    let strangers = 0;
+    const elsewhere = await opened(
+      serve((_, response) => {
+        strangers++;
+        response.writeHead(403).end('who are you?');
+      }),
+    );
     const pages: Answer[] = [
       (_, response) =>
         void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<p>'),
-      (_, response) => void response.writeHead(302, { location: `${elsewhere.url}/signin` }).end(),
+      (_, response) => void response.writeHead(302, { location: `${elsewhere.url}/referrers/signin` }).end(),
     ];
     for (const page of pages) {
       const { registry, subject, client } = await setUp();
       registry.on({ path: /referrers/, answer: page });
       expect(await listReferrers(client, subject.digest)).toEqual([]);
-      expect(client.lacksReferrersApi).toBe(true);
+      expect(client.referrersApi.isMissing).toBe(true);
     }
+    expect(strangers).toBe(0);
   });
 
   it('does not get the same entry twice', async () => {

@@ -3,7 +3,7 @@ import { sendJson } from '../../lab/parts/http.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { manifestContent } from '../../src/oci/manifest.ts';
 import { formatPlatform, parsePlatform } from '../../src/oci/platform.ts';
-import { readBuiltImage, requireManifests, requirePlatform } from '../../src/registry/image.ts';
+import { readBuiltImage, requirePlatform, requireWhole } from '../../src/registry/image.ts';
 import { clientOf, failureOf, opened } from '../servers/clients.ts';
 import {
   attestationDescriptor,
@@ -118,16 +118,16 @@ describe('what a build pushed', () => {
     const { registry, contents, client, read } = await setUp();
     const pushed = pushImage(contents);
     const { image } = await read(pushed.root);
-    await requireManifests(client, image);
+    await requireWhole(client, image);
     const other = clientOf(registry, 'acme/other');
     pushImage(registry.repository('acme/other'));
-    await requireManifests(other, image);
+    await requireWhole(other, image);
     for (const lost of [pushed.manifest, pushed.attestation]) {
       const digest = lost?.descriptor.digest ?? '';
       const stored = registry.repository('acme/other').manifests;
       const kept = stored.get(digest);
       stored.delete(digest);
-      const error = await failureOf(() => requireManifests(other, image));
+      const error = await failureOf(() => requireWhole(other, image));
       expect(error.message).toContain(digest);
       if (kept !== undefined) stored.set(digest, kept);
     }

@@ -91,6 +91,14 @@ describe('a registry with the referrers API', () => {
     expect(error.code).toMatch(/^registry-/);
   });
 
+  it.each([400, 404, 405])('that has listed once is not taken for one without it by %d', async status => {
+    const { registry, subject, client } = await setUp({ referrers: 'api' });
+    expect(await listReferrers(client, subject.digest)).toEqual([]);
+    registry.on({ path: /referrers/, answer: (_, response) => sendJson(response, status, {}) });
+    expect((await failureOf(() => listReferrers(client, subject.digest))).code).toMatch(/^registry-/);
+    expect(client.referrersApi.isMissing).toBe(false);
+  });
+
   it.each([['<html>'], ['{}'], ['null'], ['{"schemaVersion":2,"manifests":[{"digest":"x"}]}']])(
     'that answers %s is an error',
     async body => {

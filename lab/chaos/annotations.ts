@@ -5,6 +5,8 @@ import { versionOf } from './world.ts';
 const MISSING = 'dev.manifold.missing-platforms';
 export const RUN = 'dev.manifold.run';
 
+export const addressOf = (run: string): string => `https://github.com/acme/app/actions/runs/${run}`;
+
 /** What the index of a component must say of itself; undefined where it must not. */
 export function expectedAnnotations(
   { world, runId }: Site,
@@ -16,7 +18,7 @@ export function expectedAnnotations(
     'org.opencontainers.image.source': 'https://github.com/acme/app',
     'org.opencontainers.image.version': versionOf(world),
     // A plan may be made again by another run, and is to give the same bytes then.
-    [RUN]: world.plan === undefined ? runId : undefined,
+    [RUN]: world.plan === undefined ? addressOf(runId) : undefined,
     [MISSING]: missing.length === 0 ? undefined : missing.sort().join(','),
   };
 }

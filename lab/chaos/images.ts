@@ -1,5 +1,5 @@
 import { made, type PushedImage, pushImage, storeManifest, TYPES } from '../../__tests__/servers/images.ts';
-import { RUN } from './annotations.ts';
+import { addressOf, RUN } from './annotations.ts';
 import { type EarlierImage, names } from './earlier.ts';
 import { addReferrer } from './effects.ts';
 import { tagOfPlatform } from './platform-tags.ts';
@@ -61,7 +61,7 @@ function pushEarlier(site: Site, target: number, component: string, tag: string,
     [`${prefix}source`]: source,
     [`${prefix}created`]: CREATED[image.created],
     ...(image.version === undefined ? {} : { [`${prefix}version`]: image.version }),
-    ...(image.run === undefined ? {} : { [RUN]: RUNS[image.run] }),
+    ...(image.run === undefined ? {} : { [RUN]: addressOf(RUNS[image.run]) }),
   };
   const index = made(TYPES.index, {
     schemaVersion: 2,

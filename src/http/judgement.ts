@@ -1,6 +1,6 @@
 import { mayPass } from './faults.ts';
 import type { HttpRequest, HttpResponse, HttpStream } from './message.ts';
-import { isTransient, LAG_BUDGET, type Outcome, type RetryPolicy } from './retry.ts';
+import { forLag, isTransient, type Outcome, type RetryPolicy } from './retry.ts';
 
 export type Answer = HttpResponse | HttpStream;
 
@@ -19,7 +19,7 @@ export function isFinal(request: HttpRequest, { answer, fault }: Tried<Answer>):
 /** What only this request takes for passing is waited for a shorter time: it may as well be for good. */
 export function policyFor(request: HttpRequest, { answer }: Tried<Answer>, policy: RetryPolicy): RetryPolicy {
   const lags = answer !== undefined && !isTransient(outcomeOf(answer)) && isAwaited(request, answer);
-  return lags ? { ...policy, budget: Math.min(policy.budget, LAG_BUDGET) } : policy;
+  return lags ? forLag(policy) : policy;
 }
 
 export function outcomeOf(answer: Answer): Outcome {

@@ -7,9 +7,12 @@ export interface BodySource {
   readonly size: number;
   /** Begins the bytes from the start, once for each try. The stream is always read to its end or destroyed. */
   open(): Promise<Readable>;
-  /** A redirect of what sends it is the answer, and is not followed. */
+  /** Opened once; a second `open` throws `GivenOnce`. So no redirect is followed. */
   readonly isGivenOnce?: boolean;
 }
+
+/** Thrown where such a body is wanted again: the try before was the last, and what it came to counts. */
+export class GivenOnce extends Error {}
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -27,6 +30,11 @@ export interface HttpRequest {
   readonly staysAtOrigin?: boolean;
   /** Answers that are tried again besides those that always are: 404 just after our own push. */
   readonly alsoTransient?: (response: HttpResponse) => boolean;
+  /**
+   * Called before the request is sent once more, when its wait is over. What it throws ends the request: a write that rests
+   * on what was read before must not overwrite what has come since.
+   */
+  readonly beforeRetry?: () => Promise<void>;
 }
 
 /** What every answer begins with. */

@@ -50,6 +50,46 @@ export function asksForLess(outcome: Outcome): boolean {
   return isRateLimit(outcome) || (outcome.status === 503 && outcome.retryAfter !== undefined);
 }
 
+/** The policy for what lags behind a push. */
+export function forLag(policy: RetryPolicy): RetryPolicy {
+  return { ...policy, budget: Math.min(policy.budget, LAG_BUDGET) };
+}
+
+/** How long something is tried until it succeeds, be it by one request or by several: counted from its first failure. */
+export class Patience {
+  readonly #policy: RetryPolicy;
+  #failures = 0;
+  #elapsed = 0;
+  #firstFailure: number | undefined;
+
+  constructor(policy: RetryPolicy) {
+    this.#policy = policy;
+  }
+
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Milliseconds between the first failure and the last one. */
+  get elapsed(): number {
+    return this.#elapsed;
+  }
+
+  /**
+   * Notes that a try has failed just now.
+   * @param retryAfter what the server asked for
+   * @param policy another one for this failure only
+   * @returns the wait before the next try, in milliseconds; undefined when there is to be none
+   */
+  afterFailure(retryAfter?: string, policy = this.#policy): number | undefined {
+    const now = performance.now();
+    this.#firstFailure ??= now;
+    this.#elapsed = now - this.#firstFailure;
+    this.#failures++;
+    return nextDelay(policy, this.#failures, this.#elapsed, retryAfter);
+  }
+}
+
 /**
  * The wait before the next try in milliseconds, or undefined when the budget ends before it: full jitter over an
  * exponential back-off, and never less than the server asked for (RFC 9110, section 10.2.3), which counts up to a minute.

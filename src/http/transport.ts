@@ -3,14 +3,22 @@ import { ManifoldError } from '../errors.ts';
 import { beginning, collect } from './answer-body.ts';
 import { faultAt, mayPass, reasonOf, unreachable } from './faults.ts';
 import { type Answer, isFinal, outcomeOf, policyFor, type Tried } from './judgement.ts';
-import { describe, type HttpRequest, type HttpResponse, type HttpStream, isStream } from './message.ts';
+import {
+  describe,
+  GivenOnce,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpStream,
+  isStream,
+} from './message.ts';
 import { redirectOf } from './redirect.ts';
-import { DEFAULT_RETRY, nextDelay, type RetryPolicy } from './retry.ts';
+import { DEFAULT_RETRY, Patience, type RetryPolicy } from './retry.ts';
 import { Sender } from './sender.ts';
 import { SourceFailure } from './upload.ts';
 
 export {
   type BodySource,
+  GivenOnce,
   type HttpRequest,
   type HttpResponse,
   type HttpStream,
@@ -31,9 +39,6 @@ export interface TransportOptions {
   /** Told of a proxy's password before it is used, so that the log masks it. */
   readonly onSecret?: (secret: string) => void;
 }
-
-/** What a `BodySource` throws that gives its bytes only once: the try before was the last, and what it came to counts. */
-export class GivenOnce extends Error {}
 
 const MAX_BYTES = 4 * 1024 * 1024;
 /** Of the page that comes with a failure, messages show the beginning. Bytes. */
@@ -104,31 +109,31 @@ export class Transport {
   }
 
   async #persist<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<A> {
+    const patience = new Patience(this.retry);
     const start = performance.now();
-    /** When the first try and the last one had failed. */
-    let [first, latest] = [start, start];
     let tries = 0;
+    /** When the last try had failed. */
+    let ended = start;
     let last: Tried<A> = {};
     for (;;) {
       const tried = await this.#try(request, taking);
       if (tried !== undefined) {
+        tries++;
+        ended = performance.now();
         last = tried;
-        latest = performance.now();
-        if (++tries === 1) first = latest;
       }
       const { answer, fault } = last;
+      const isLast = tried === undefined || isFinal(request, tried);
       const policy = policyFor(request, last, this.retry);
-      const delay =
-        tried === undefined || isFinal(request, tried)
-          ? undefined
-          : nextDelay(policy, tries, latest - first, answer?.headers['retry-after']);
+      const delay = isLast ? undefined : patience.afterFailure(answer?.headers['retry-after'], policy);
       if (delay === undefined) {
         if (answer !== undefined) return answer;
-        throw unreachable(describe(request), request.url.host, fault, tries, latest - start);
+        throw unreachable(describe(request), request.url.host, fault, tries, ended - start);
       }
       const why = answer === undefined ? reasonOf(fault) : `status ${answer.status}`;
       this.#onRetry(`${describe(request)}: ${why}; trying again in ${(delay / 1000).toFixed(1)} s`);
       await sleep(delay, undefined, { signal: this.#closed.signal });
+      await request.beforeRetry?.();
     }
   }
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { parseDocument } from '../document.ts';
 import { ManifoldError, messageOf } from '../errors.ts';
-import { type Annotation, annotationsSchema, parseAnnotation } from '../oci/annotations.ts';
+import { ANNOTATION, type Annotation, annotationsSchema, parseAnnotation } from '../oci/annotations.ts';
 import { parseTagEntry, type TagEntry, uniqueTagEntries } from '../oci/tags.ts';
 
 /** What docker/metadata-action decided about an image. */
@@ -21,7 +21,6 @@ const schema = v.object({
 
 const WHAT = 'The input "metadata"';
 const REMEDY = 'Write metadata: ${{ steps.meta.outputs.json }}, with the id of its step in place of "meta".';
-const VERSION = 'org.opencontainers.image.version';
 
 /**
  * Reads the output `json` of docker/metadata-action. That action writes eight labels and annotations whatever it knows,
@@ -35,7 +34,7 @@ export function parseMetadata(text: string): Metadata {
     hint: REMEDY,
   });
   const labels = new Map(Object.entries(document.labels).filter(([, value]) => value !== ''));
-  const version = labels.get(VERSION);
+  const version = labels.get(ANNOTATION.version);
   return {
     tags: uniqueTagEntries(document.tags.map(tag => inField('tags', () => parseTagEntry(tag)))),
     ...(version === undefined ? {} : { version }),

@@ -1,11 +1,12 @@
 import { oneLine } from '../errors.ts';
 import type { RetryPolicy } from '../http/retry.ts';
 import type { MergeInputs } from '../inputs.ts';
-import type { Connect } from '../publish/children.ts';
-import { moveTags, type TagReport, tagsToMove } from '../publish/move-tags.ts';
+import { moveTags, type TagReport } from '../publish/move-tags.ts';
 import type { Publication, Target } from '../publish/publication.ts';
 import { bringChildren, confirmIndex, keepChildren, pushIndex } from '../publish/push.ts';
+import type { Connect } from '../publish/read-builds.ts';
 import type { SigningReport } from '../publish/sign.ts';
+import { tagsToMove } from '../publish/tag-decisions.ts';
 import {
   listTags,
   readTags,
@@ -31,6 +32,9 @@ export interface Published {
   readonly signing: SigningReport | undefined;
   readonly tags: TagReport;
 }
+
+/** A look at the tags that is older than this is taken anew before they move. Milliseconds. */
+const FRESH = 1000;
 
 /** One image in one of its repositories. */
 interface Place {
@@ -68,6 +72,7 @@ export async function pushSignAndTag(
   await bringAll(places, context);
   // Where nothing comes between the index and its tags, they are looked at while it is pushed.
   const early = isSigned || inputs.keepTags !== undefined ? undefined : readTags(tags);
+  const looked = performance.now();
   await Promise.all([early, pushAll(places, before, runner)]);
   const [signed] = await Promise.all([
     signing?.sign(publications),
@@ -76,7 +81,8 @@ export async function pushSignAndTag(
   await keepAll(places, context);
 
   // Whatever came before took its time: another run may have moved a tag meanwhile.
-  const now = await (early ?? readTags(tags));
+  const isFresh = performance.now() - looked < FRESH;
+  const now = early !== undefined && isFresh ? await early : await readTags(tags);
   refuseImmutable(tags, now, options);
   if (!isSigned) await confirmAll(untold(places, tags, now, options), now);
   return { signing: signed, tags: await moveTags(tags, now, options) };

@@ -3,7 +3,7 @@ import type { RetryPolicy } from '../http/retry.ts';
 import type { Transport } from '../http/transport.ts';
 import type { MergeInputs } from '../inputs.ts';
 import type { Repository } from '../oci/reference.ts';
-import type { BuildReader } from '../publish/children.ts';
+import type { BuildReader } from '../publish/read-builds.ts';
 import { collectRecords, type RunRecords } from '../records/collect.ts';
 import { openStore } from '../records/open-store.ts';
 import type { Origin } from '../records/origin.ts';

@@ -63,7 +63,7 @@ function pageOf(publication: Publication, result: MergeResult, check: string | u
     component,
     repositories: namesOf(publication),
     index: image.content,
-    images: image.children,
+    images: image.platforms,
     ...tagsOf(publication, result),
     missing: image.missing,
     check,
@@ -77,10 +77,10 @@ function componentsOf(result: MergeResult): Record<string, object> {
     publications.map(publication => {
       const { component, image } = publication;
       const { digest, mediaType } = image.content;
-      const platforms = image.children.map(child => ({
-        platform: formatPlatform(child.platform),
-        digest: child.image.digest,
-        attestations: child.attestations.map(attestation => attestation.digest),
+      const platforms = image.platforms.map(({ platform, manifest, attestations }) => ({
+        platform: formatPlatform(platform),
+        digest: manifest.digest,
+        attestations: attestations.map(attestation => attestation.digest),
       }));
       const { tags, kept } = tagsOf(publication, result);
       const told = {

@@ -2,7 +2,8 @@ import type { RetryPolicy } from '../http/retry.ts';
 import type { Transport } from '../http/transport.ts';
 import type { MergeInputs } from '../inputs.ts';
 import { descriptorOf } from '../oci/manifest.ts';
-import { childrenOf, type Publication } from '../publish/publication.ts';
+import { childrenOf } from '../publish/index-image.ts';
+import type { Publication } from '../publish/publication.ts';
 import { type SigningReport, signEverywhere } from '../publish/sign.ts';
 import type { Runner } from '../runner/actions.ts';
 import { Keyless } from '../sign/keyless.ts';
@@ -46,7 +47,7 @@ export class Signing {
     const { retry, runner } = this.#context;
     const subjects = publications.map(publication => ({
       component: publication.component,
-      children: childrenOf(publication),
+      children: childrenOf(publication.image),
       root: descriptorOf(publication.image.content),
       repositories: publication.targets.map(({ client }) => client),
     }));

@@ -4,7 +4,7 @@ import { imagesOf } from '../inputs/image-templates.ts';
 import type { MergeInputs } from '../inputs.ts';
 import type { Repository } from '../oci/reference.ts';
 import { type AssembleOptions, assemble } from '../publish/assemble.ts';
-import { BuildReader, type Connect } from '../publish/children.ts';
+import { BuildReader, type Connect } from '../publish/read-builds.ts';
 import { closeSet } from '../records/closed-set.ts';
 import type { RunRecords } from '../records/collect.ts';
 import { BuildsRefused } from '../records/problems.ts';
@@ -68,7 +68,7 @@ async function publish(context: Context): Promise<void> {
   }
   const publications = await assemble(closed, assembleOptions(context, records));
   for (const { component, image } of publications) {
-    runner.info(`${component}: ${indexTree(image.content, image.children)}`);
+    runner.info(`${component}: ${indexTree(image.content, image.platforms)}`);
   }
   const published = await pushSignAndTag(context, publications, signing);
   await report(runner, { publications, ...published, trustedRoot: inputs.trustedRoot });
@@ -92,7 +92,7 @@ function assembleOptions(context: Context, { plan }: RunRecords): AssembleOption
     connect: context.connect,
     reader: context.reader,
     server: run.server,
-    created: plan?.created,
+    plan,
     version: metadata?.version ?? plan?.version ?? undefined,
     metadata: metadata?.annotations ?? [],
     annotations: inputs.annotations,

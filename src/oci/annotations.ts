@@ -3,6 +3,24 @@ import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { formatPlatform, type Platform, parsePlatform, samePlatform } from './platform.ts';
 
 /**
+ * The annotations that an index is given here, and by which an image that a tag shows is judged: those of OCI image-spec,
+ * annotations.md, and our own.
+ */
+export const ANNOTATION = {
+  /** RFC 3339. */
+  created: 'org.opencontainers.image.created',
+  /** The commit. */
+  revision: 'org.opencontainers.image.revision',
+  /** Address of the repository. */
+  source: 'org.opencontainers.image.source',
+  version: 'org.opencontainers.image.version',
+  /** Number of the workflow run whose builds these are: of two runs, the one that was started later has the higher one. */
+  run: 'dev.manifold.run',
+  /** Platforms that the index lacks, as the user allowed. */
+  missing: 'dev.manifold.missing-platforms',
+} as const;
+
+/**
  * Where BuildKit can put an annotation: on the image manifest, on the index, or on the descriptor that names either
  * of them. The descriptor of an index stands in an OCI layout only: no registry keeps one.
  */

@@ -51,30 +51,36 @@ export function isAttestation(descriptor: Descriptor): boolean {
 /**
  * Makes the bytes of an OCI image index (image-spec, image-index.md) or of a Docker manifest list (distribution,
  * "Image Manifest V 2, Schema 2"). The same images and annotations give the same bytes, in whatever order they come:
- * children are sorted by platform, each followed by its attestation manifests.
+ * the images are sorted by platform, each followed by its attestation manifests.
  * @throws ManifoldError `mixed-media-types`, `doubled-platform`, `invalid-input` for an annotation that cannot stand there
  */
 export function assembleIndex(images: readonly PlatformImage[], options: IndexOptions): ManifestContent {
   const { format, annotations, descriptorAnnotations = () => ({}) } = options;
-  const children = [...images]
-    .sort((a, b) => comparePlatforms(a.platform, b.platform))
-    .map(image => ({ ...image, asked: descriptorAnnotations(image.platform) }));
-  refuseDoubled(children);
-  for (const asked of [annotations, ...children.map(child => child.asked)]) refuseReserved(asked);
-  if (format === 'docker') refuseBeyondDocker(children, annotations);
-  refuseForeignTypes(children, format);
+  const annotated = inIndexOrder(images).map(image => ({
+    ...image,
+    asked: descriptorAnnotations(image.platform),
+  }));
+  refuseDoubled(annotated);
+  for (const asked of [annotations, ...annotated.map(image => image.asked)]) refuseReserved(asked);
+  if (format === 'docker') refuseBeyondDocker(annotated, annotations);
+  refuseForeignTypes(annotated, format);
   const mediaType = FORMATS[format].index;
   const document = {
     schemaVersion: 2,
     mediaType,
-    manifests: children.flatMap(child => [imageDescriptor(child), ...attestationDescriptors(child)]),
+    manifests: annotated.flatMap(image => [imageDescriptor(image), ...attestationDescriptors(image)]),
     ...annotationField(annotations),
   };
   return manifestContent(Buffer.from(JSON.stringify(document, null, 2)), mediaType);
 }
 
+/** Images as an index lists them: by platform. */
+export function inIndexOrder<Image extends PlatformImage>(images: readonly Image[]): Image[] {
+  return images.toSorted((a, b) => comparePlatforms(a.platform, b.platform));
+}
+
 /** An image with the annotations that were asked for its descriptor. */
-interface Child extends PlatformImage {
+interface AnnotatedImage extends PlatformImage {
   readonly asked: Annotations;
 }
 
@@ -102,8 +108,8 @@ function refuseReserved(asked: Annotations): void {
  * A manifest list has no field for annotations, and attestation manifests are found by theirs: BuildKit exports
  * neither with Docker media types.
  */
-function refuseBeyondDocker(children: readonly Child[], annotations: Annotations): void {
-  const attested = children.filter(({ attestations }) => attestations.length > 0);
+function refuseBeyondDocker(images: readonly AnnotatedImage[], annotations: Annotations): void {
+  const attested = images.filter(({ attestations }) => attestations.length > 0);
   if (attested.length > 0) {
     throw new ManifoldError(
       'mixed-media-types',
@@ -113,7 +119,7 @@ function refuseBeyondDocker(children: readonly Child[], annotations: Annotations
   }
   const keys = [
     annotations,
-    ...children.flatMap(({ image, asked }) => [image.annotations ?? {}, asked]),
+    ...images.flatMap(({ image, asked }) => [image.annotations ?? {}, asked]),
   ].flatMap(Object.keys);
   if (keys.length === 0) return;
   throw new ManifoldError(
@@ -124,8 +130,8 @@ function refuseBeyondDocker(children: readonly Child[], annotations: Annotations
 }
 
 /** Quay and others refuse Docker-type children in an OCI index, and a Docker list holds no OCI ones. */
-function refuseForeignTypes(children: readonly Child[], format: IndexFormat): void {
-  const found = children.flatMap(({ platform, image, attestations }) => {
+function refuseForeignTypes(images: readonly AnnotatedImage[], format: IndexFormat): void {
+  const found = images.flatMap(({ platform, image, attestations }) => {
     const name = formatPlatform(platform);
     const about = attestations.map(({ mediaType }) => ({ name: `the attestations of ${name}`, mediaType }));
     return [{ name, mediaType: image.mediaType }, ...about];
@@ -151,7 +157,7 @@ function nameOfType(mediaType: string): string {
   return mediaType === MEDIA_TYPE.dockerManifest ? 'Docker' : oneLine(mediaType);
 }
 
-function imageDescriptor({ image, config, asked }: Child): object {
+function imageDescriptor({ image, config, asked }: AnnotatedImage): object {
   const { mediaType, digest, size, artifactType, annotations } = image;
   const { os, architecture, variant } = normalisePlatform(config);
   const { 'os.version': version = '', 'os.features': features = [] } = config;
@@ -171,7 +177,7 @@ function imageDescriptor({ image, config, asked }: Child): object {
   };
 }
 
-function attestationDescriptors({ image, attestations }: Child): object[] {
+function attestationDescriptors({ image, attestations }: AnnotatedImage): object[] {
   return [...attestations]
     .sort((a, b) => (a.digest < b.digest ? -1 : 1))
     .map(({ mediaType, digest, size, artifactType, annotations }) => ({

@@ -89,6 +89,8 @@ const config = v.object({
 
 /** OCI image-spec, descriptor.md. */
 export type Descriptor = v.InferOutput<typeof descriptorSchema>;
+/** What a blob is known by. */
+export type BlobDescriptor = Pick<Descriptor, 'digest' | 'size'>;
 /** A layer's descriptor, which may say where else its content lies. */
 export type Layer = v.InferOutput<typeof layer>;
 /** OCI image-spec, image-index.md; a Docker manifest list has the same shape. */
@@ -112,6 +114,19 @@ export function manifestContent(bytes: Uint8Array, mediaType: string): ManifestC
 /** The descriptor by which an index, a record or a referrer names this content. */
 export function descriptorOf(content: ManifestContent): Descriptor {
   return { mediaType: content.mediaType, digest: content.digest, size: content.bytes.byteLength };
+}
+
+/**
+ * Makes sure that a manifest is what its descriptor says: clients ask for it by those words.
+ * @throws ManifoldError `invalid-document`
+ */
+export function requireDescribed(
+  { mediaType, bytes }: ManifestContent,
+  descriptor: Descriptor,
+  where: string,
+): void {
+  if (mediaType === descriptor.mediaType && bytes.byteLength === descriptor.size) return;
+  throw new ManifoldError('invalid-document', `${where} has another size or media type than its index says.`);
 }
 
 /** @throws ManifoldError `invalid-document` */

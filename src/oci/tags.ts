@@ -136,37 +136,40 @@ export function refuseEqualSuffixes(template: string, platforms: readonly Platfo
   }
 }
 
-/** The tag of one platform. */
-export interface PlatformTag {
+/** The tag of one platform's image. */
+export interface PlatformTag<Image> {
   readonly tag: string;
   /** The tag of the whole image that it goes with. */
   readonly leader: string;
-  readonly platform: Platform;
+  readonly image: Image;
 }
 
 /**
  * The tags of single platforms in one repository, beside the tags of the image: `1.2.3` gives `1.2.3-amd64` and so on.
  * @throws ManifoldError `invalid-input`, `invalid-reference` for a tag that gets too long; a name that two things would have
  */
-export function platformTags(
+export function platformTags<Image extends { readonly platform: Platform }>(
   tags: readonly string[],
   template: string,
-  platforms: readonly Platform[],
-): PlatformTag[] {
-  refuseEqualSuffixes(template, platforms);
+  images: readonly Image[],
+): PlatformTag<Image>[] {
+  refuseEqualSuffixes(
+    template,
+    images.map(({ platform }) => platform),
+  );
   const made = tags.flatMap(tag =>
-    platforms.map(platform => ({
-      tag: parseTag(`${tag}${suffixOf(template, platform)}`),
+    images.map(image => ({
+      tag: parseTag(`${tag}${suffixOf(template, image.platform)}`),
       leader: tag,
-      platform,
+      image,
     })),
   );
   const taken = new Set(tags);
-  for (const { tag, platform } of made) {
+  for (const { tag, image } of made) {
     if (taken.has(tag)) {
       throw new ManifoldError(
         'invalid-input',
-        `With "platform-tag-suffix" the tag "${tag}" of ${formatPlatform(platform)} is the name of something else too.`,
+        `With "platform-tag-suffix" the tag "${tag}" of ${formatPlatform(image.platform)} is the name of something else too.`,
         { hint: 'Choose another suffix, or take the tag out of "tags".' },
       );
     }

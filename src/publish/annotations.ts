@@ -1,18 +1,14 @@
-import { type Annotation, type PlacedAnnotations, placeAnnotations } from '../oci/annotations.ts';
+import { ANNOTATION, type Annotation, type PlacedAnnotations, placeAnnotations } from '../oci/annotations.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { PlanRecord } from '../records/plan.ts';
 import type { BuildRecord } from '../records/record.ts';
-
-/** Marks an index from which platforms are missing, as the user allowed. */
-const MISSING = 'dev.manifold.missing-platforms';
-/** Number of the workflow run whose builds these are: of two runs, the one that was started later has the higher one. */
-export const RUN = 'dev.manifold.run';
 
 export interface AnnotationSources {
   /** `https://github.com` */
   readonly server: string;
   readonly records: readonly BuildRecord[];
-  /** The plan's time for all builds; undefined: the begin of the first build. */
-  readonly created: string | undefined;
+  /** The plan of the run, whose time is that of the image; undefined: there is none, and the first build tells it. */
+  readonly plan: Pick<PlanRecord, 'created'> | undefined;
   readonly version: string | undefined;
   readonly platforms: readonly Platform[];
   readonly missing: readonly Platform[];
@@ -24,11 +20,8 @@ export interface AnnotationSources {
   readonly defaults: boolean;
 }
 
-const CREATED = 'org.opencontainers.image.created';
-const REVISION = 'org.opencontainers.image.revision';
-const SOURCE = 'org.opencontainers.image.source';
 /** What the builds know better than a tool that runs in the merge job, whose commit may even be another. */
-const OURS: readonly string[] = [CREATED, REVISION, SOURCE, RUN];
+const OURS: readonly string[] = [ANNOTATION.created, ANNOTATION.revision, ANNOTATION.source, ANNOTATION.run];
 
 /**
  * All annotations of an index: the same for every re-run of the same records, so that nothing here comes from the clock
@@ -48,22 +41,18 @@ export function annotateIndex(sources: AnnotationSources): PlacedAnnotations {
   };
 }
 
-function defaultsOf({
-  server,
-  records,
-  created,
-  version,
-  missing,
-}: AnnotationSources): Record<string, string> {
+function defaultsOf({ server, records, plan, version, missing }: AnnotationSources): Record<string, string> {
   const [first] = records;
   if (first === undefined) return {};
+  const source = `${server}/${first.source.repository}`;
   return {
-    [CREATED]: created ?? records.map(({ started }) => started).reduce((a, b) => (a < b ? a : b)),
-    [REVISION]: first.source.commit,
-    [SOURCE]: `${server}/${first.source.repository}`,
+    [ANNOTATION.created]:
+      plan?.created ?? records.map(({ started }) => started).reduce((a, b) => (a < b ? a : b)),
+    [ANNOTATION.revision]: first.source.commit,
+    [ANNOTATION.source]: source,
     // A plan may be made again by another run, and is to give the same bytes then.
-    ...(created === undefined ? { [RUN]: first.source.runId } : {}),
-    ...(version === undefined ? {} : { 'org.opencontainers.image.version': version }),
-    ...(missing.length === 0 ? {} : { [MISSING]: missing.map(formatPlatform).join(',') }),
+    ...(plan === undefined ? { [ANNOTATION.run]: `${source}/actions/runs/${first.source.runId}` } : {}),
+    ...(version === undefined ? {} : { [ANNOTATION.version]: version }),
+    ...(missing.length === 0 ? {} : { [ANNOTATION.missing]: missing.map(formatPlatform).join(',') }),
   };
 }

@@ -2,21 +2,22 @@ import type { Annotation } from '../oci/annotations.ts';
 import type { IndexFormat } from '../oci/index.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { ClosedSet, ComponentSet } from '../records/closed-set.ts';
+import type { PlanRecord } from '../records/plan.ts';
 import { refuseProblems } from '../records/problems.ts';
 import { annotateIndex } from './annotations.ts';
-import { type BuildReader, type Child, type Connect, readChildren } from './children.ts';
+import { chooseDestinations, type Destination, type WantedDestinations } from './destinations.ts';
 import { createIndexImage, type IndexImage } from './index-image.ts';
-import type { Publication } from './publication.ts';
-import { chooseDestinations, type Destination, type Destinations } from './targets.ts';
+import type { Publication, Target } from './publication.ts';
+import { type BuildReader, type Connect, type ReadBuild, readBuilds } from './read-builds.ts';
 
 export interface AssembleOptions {
-  readonly destinations: Destinations;
+  readonly destinations: WantedDestinations;
   readonly connect: Connect;
   readonly reader: BuildReader;
   /** `https://github.com` */
   readonly server: string;
-  /** The plan's time for all that the run publishes; undefined: the begin of a component's first build. */
-  readonly created: string | undefined;
+  /** The plan of the run, whose time is that of all it publishes; undefined: there is none. */
+  readonly plan: Pick<PlanRecord, 'created'> | undefined;
   /** Undefined: the first tag that is a version. */
   readonly version: string | undefined;
   /** docker/metadata-action's annotations. */
@@ -36,23 +37,20 @@ export interface AssembleOptions {
  * `mixed-media-types`, `invalid-input`, `registry-…`
  */
 export async function assemble(closed: ClosedSet, options: AssembleOptions): Promise<Publication[]> {
-  const chosen = [...decideDestinations(closed, options)].map(([set, destinations]) => ({
-    set,
-    destinations,
-    targets: destinations.map(({ repository, tags }) => ({ client: options.connect(repository), tags })),
-  }));
   const read = await Promise.all(
-    chosen.map(async ({ set, destinations, targets }) => {
+    [...decideDestinations(closed, options)].map(async ([set, destinations]) => {
       const repositories = destinations.map(({ repository }) => repository);
-      const children = await readChildren(set.records, repositories, options.reader);
-      return { set, destinations, targets, ...children };
+      const targets = destinations.map(({ repository, tags }) => ({
+        client: options.connect(repository),
+        tags,
+      }));
+      return { set, targets, ...(await readBuilds(set.records, repositories, options.reader)) };
     }),
   );
   refuseProblems([...closed.problems, ...read.flatMap(({ problems }) => problems)]);
-  return read.map(({ set, destinations, targets, children }) => ({
+  return read.map(({ set, targets, builds }) => ({
     component: set.component,
-    image: makeImage(set, children, destinations, options),
-    built: children,
+    image: makeImage(set, builds, targets, options),
     targets,
   }));
 }
@@ -72,51 +70,50 @@ function decideDestinations(
 
 function makeImage(
   set: ComponentSet,
-  built: readonly Child[],
-  targets: readonly Destination[],
+  builds: readonly ReadBuild[],
+  targets: readonly Target[],
   options: AssembleOptions,
 ): IndexImage {
-  const { format, singlePlatform, server, created, onNotice } = options;
+  const { format, singlePlatform, onNotice } = options;
+  const { component, records, missing } = set;
   // Neither a plain manifest nor a Docker manifest list has a place for what only the merge knows.
   const isBare = format === 'docker' || singlePlatform === 'manifest';
-  const annotations = annotateIndex({
-    server,
-    created,
-    records: set.records,
+  const { index, descriptors, notices } = annotateIndex({
+    server: options.server,
+    records,
+    plan: options.plan,
     version: options.version ?? versionAmong(targets),
-    platforms: built.map(({ built: { image } }) => image.platform),
-    missing: set.missing,
+    platforms: builds.map(({ built: { image } }) => image.platform),
+    missing,
     metadata: isBare ? [] : options.metadata,
     given: options.annotations,
     defaults: !isBare,
   });
-  for (const notice of annotations.notices) onNotice(`${set.component}: ${notice}`);
-  if (isBare) onNotice(bareNotice(set, built, options));
-  const { index, descriptors } = annotations;
-  const { missing } = set;
+  for (const notice of notices) onNotice(`${component}: ${notice}`);
+  if (isBare) onNotice(bareNotice(component, builds, format));
   if (missing.length > 0) {
-    onNotice(
-      `${set.component} is published without ${missing.map(formatPlatform).join(', ')}, as "allow-missing" says.`,
-    );
+    const names = missing.map(formatPlatform).join(', ');
+    onNotice(`${component} is published without ${names}, as "allow-missing" says.`);
   }
-  const made = { format, singlePlatform, annotations: index, descriptorAnnotations: descriptors, missing };
-  return createIndexImage(built, made);
+  return createIndexImage(builds, {
+    format,
+    singlePlatform,
+    missing,
+    annotations: index,
+    descriptorAnnotations: descriptors,
+  });
 }
 
-function bareNotice(
-  { component }: ComponentSet,
-  built: readonly Child[],
-  { format }: AssembleOptions,
-): string {
+function bareNotice(component: string, builds: readonly ReadBuild[], format: IndexFormat): string {
   const kind = format === 'docker' ? 'a Docker manifest list' : 'a plain image manifest';
-  const isAttested = built.some(({ built: { image } }) => image.attestations.length > 0);
+  const isAttested = builds.some(({ built: { image } }) => image.attestations.length > 0);
   const lost = isAttested ? ' Its attestations (provenance, SBOM) are left out.' : '';
   return `${component} becomes ${kind}, which carries no annotations of the merge: nothing on it tells a later merge whether it is newer.${lost}`;
 }
 
 const VERSION = /^v?(?<version>\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)$/;
 
-function versionAmong(targets: readonly Destination[]): string | undefined {
+function versionAmong(targets: readonly Target[]): string | undefined {
   const tags = targets.flatMap(target => target.tags);
   return tags.map(tag => VERSION.exec(tag)?.groups?.version).find(version => version !== undefined);
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LAG_BUDGET, nextDelay, type RetryPolicy } from '../http/retry.ts';
+import { forLag, nextDelay, type RetryPolicy } from '../http/retry.ts';
 
 /**
  * Looks until something is there, as registries show what they took with a delay: an answer that is not undefined, or
@@ -9,7 +9,7 @@ export async function eventually<T>(
   policy: RetryPolicy,
   look: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const patience = { ...policy, budget: Math.min(policy.budget, LAG_BUDGET) };
+  const patience = forLag(policy);
   const start = performance.now();
   for (let failures = 1; ; failures++) {
     const found = await look();

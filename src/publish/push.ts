@@ -1,19 +1,19 @@
 import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Descriptor, ManifestContent } from '../oci/manifest.ts';
+import type { ManifestContent } from '../oci/manifest.ts';
 import { formatRepository, parseRepository } from '../oci/reference.ts';
 import { keepTagOf } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { confirmManifest } from '../registry/confirm.ts';
 import { copyManifests } from '../registry/copy.ts';
-import type { Child, Connect } from './children.ts';
 import { eventually } from './eventually.ts';
+import { type IndexImage, manifestsOf, type PublishedPlatform } from './index-image.ts';
 import type { Publication, Target } from './publication.ts';
+import type { Connect } from './read-builds.ts';
 import { tagMoved } from './tag-failure.ts';
 import { isShown, type TagStates } from './tags.ts';
 
 export interface PushOptions {
-  /** The same client for the same repository. */
   readonly connect: Connect;
   /** Told of what is copied, a line each. */
   readonly onProgress: (line: string) => void;
@@ -28,8 +28,7 @@ const PUSHED = { justPushed: true };
  * @throws ManifoldError `registry-…`
  */
 export async function pushIndex({ image }: Publication, { client }: Target, shown: TagStates): Promise<void> {
-  // The plain manifest of a single platform is where the build pushed it, or was copied.
-  if (image.isPlain || isShown(shown, client, image.content.digest)) return;
+  if (isThere(image, client, shown)) return;
   await client.putManifest(image.content, image.content.digest, PUSHED);
 }
 
@@ -43,8 +42,13 @@ export async function confirmIndex(
   { client }: Target,
   shown: TagStates,
 ): Promise<void> {
-  if (image.isPlain || isShown(shown, client, image.content.digest)) return;
+  if (isThere(image, client, shown)) return;
   await confirmManifest(client, image.content.digest);
+}
+
+/** A plain manifest is where the build pushed it, or was copied; an index is there where a tag shows it. */
+function isThere({ isPlain, content }: IndexImage, client: RepositoryClient, shown: TagStates): boolean {
+  return isPlain || isShown(shown, client, content.digest);
 }
 
 /**
@@ -53,31 +57,27 @@ export async function confirmIndex(
  * @throws ManifoldError `registry-…`, `digest-mismatch`
  */
 export async function bringChildren(
-  { built, image }: Publication,
+  { image }: Publication,
   target: Target,
   options: PushOptions,
 ): Promise<void> {
   const here = formatRepository(target.client.repository);
-  const foreign = built.filter(({ record }) => !record.images.includes(here));
-  const bySources = Map.groupBy(foreign, child => sourcesFor(child, target).join(' '));
+  const foreign = image.platforms.filter(({ record }) => !record.images.includes(here));
+  const bySources = Map.groupBy(foreign, platform => sourcesFor(platform, target).join(' '));
   await Promise.all(
-    [...bySources].map(([names, children]) => {
+    [...bySources].map(([names, platforms]) => {
       const sources = names.split(' ').map(name => options.connect(parseRepository(name)));
-      const manifests = children.flatMap(({ built: { image: child } }): Descriptor[] => [
-        child.image,
-        // Nothing would lead from a plain image to them.
-        ...(image.isPlain ? [] : child.attestations),
-      ]);
+      const manifests = platforms.flatMap(manifestsOf);
       return copyManifests(sources, target.client, manifests, { ...PUSHED, onProgress: options.onProgress });
     }),
   );
 }
 
 /**
- * The names of all repositories that should hold a child. Within one registry blobs are mounted and not copied: those come
- * first, and then where the build was read.
+ * The names of all repositories that should hold a platform. Within one registry blobs are mounted and not copied: those
+ * come first, and then where the build was read.
  */
-function sourcesFor({ record, source }: Child, { client }: Target): string[] {
+function sourcesFor({ record, source }: PublishedPlatform, { client }: Target): string[] {
   const near = record.images.filter(name => parseRepository(name).registry === client.repository.registry);
   return [...new Set([...near, source.name, ...record.images])];
 }
@@ -100,17 +100,15 @@ export async function keepChildren(
 ): Promise<void> {
   const keep = async (content: ManifestContent, tag: string): Promise<void> => {
     await client.putManifest(content, tag, PUSHED);
-    await readBack(client, tag, content.digest, retry);
+    await readKeepTagBack(client, tag, content.digest, retry);
   };
   await Promise.all(
-    image.children.flatMap(({ platform, image: child, attestations }, position) => {
-      const manifest = image.manifests[position];
-      const own = manifest === undefined ? [] : [keep(manifest, keepTagOf(template, child.digest, platform))];
-      const others = attestations.map(async ({ digest }) =>
+    image.platforms.flatMap(({ platform, manifest, attestations }) => [
+      keep(manifest, keepTagOf(template, manifest.digest, platform)),
+      ...attestations.map(async ({ digest }) =>
         keep(await client.getManifest(digest, PUSHED), keepTagOf(template, digest)),
-      );
-      return [...own, ...others];
-    }),
+      ),
+    ]),
   );
 }
 
@@ -118,7 +116,7 @@ const UNKEPT =
   'It is one of "keep-tags", without which a clean-up could take the image apart. No other tag was moved: use "Re-run failed jobs".';
 
 /** The name of the tag holds the digest, so that nobody else moves it elsewhere: the registry's word is enough. */
-async function readBack(
+async function readKeepTagBack(
   client: RepositoryClient,
   tag: string,
   digest: Digest,

@@ -121,7 +121,7 @@ async function attachAll(
   const attach = ({ manifest, bundle }: Signed) => attachBundle(repository, manifest, bundle);
   await Promise.all(signed.filter(({ manifest }) => manifest !== subject.root).map(attach));
   await Promise.all(signed.filter(({ manifest }) => manifest === subject.root).map(attach));
-  await Promise.all(signed.map(({ manifest }) => readBack(repository, manifest, identity, options)));
+  await Promise.all(signed.map(({ manifest }) => readSignatureBack(repository, manifest, identity, options)));
 }
 
 /**
@@ -196,7 +196,7 @@ async function signAndCheck(
 }
 
 /** Asks the registry, as a consumer would, until it shows the signature. */
-async function readBack(
+async function readSignatureBack(
   repository: RepositoryClient,
   manifest: Descriptor,
   identity: Identity,

@@ -1,5 +1,7 @@
 import { ManifoldError, messageOf } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { Stay } from './tag-rules.ts';
+import type { TagTarget } from './tags.ts';
 
 /** Why a tag is not set. `unconfirmed`: the registry may have moved it, but did not show it. */
 interface Failure {
@@ -8,13 +10,27 @@ interface Failure {
 }
 
 /** What became of a tag. `overtaken`: another run moved it after us, and it is to stay there. */
-export type Outcome =
+export type TagOutcome =
+  | Stay
   | { readonly state: 'moved' }
   | { readonly state: 'overtaken'; readonly reason: string }
   | Failure;
 
-export function isFailure(outcome: Outcome | undefined): outcome is Failure {
-  return outcome?.state === 'refused' || outcome?.state === 'unconfirmed';
+/** A tag, what it pointed at, and what became of it. */
+export interface TagResult {
+  readonly tag: TagTarget;
+  /** Undefined: it is new, or nobody could look. */
+  readonly was: Digest | undefined;
+  readonly outcome: TagOutcome;
+}
+
+export function isFailure(outcome: TagOutcome): outcome is Failure {
+  return outcome.state === 'refused' || outcome.state === 'unconfirmed';
+}
+
+/** Tells whether the tag was to move, and not to stay where it was. */
+export function wasTried({ outcome: { state } }: TagResult): boolean {
+  return state !== 'there' && state !== 'kept';
 }
 
 /**
@@ -39,37 +55,40 @@ const REMEDY =
 
 /**
  * The error of tags that are not all set: what was moved, what may have been, what was refused, what was not tried.
- * @param wanted full names of all tags that were to move
- * @param outcomes of those that were tried
+ * @param untried those that were to move after the ones that failed
  */
-export function tagsFailed(wanted: readonly string[], outcomes: ReadonlyMap<string, Outcome>): ManifoldError {
-  const of = (state: Outcome['state'] | undefined): string =>
-    wanted.filter(name => outcomes.get(name)?.state === state).join(', ');
+export function tagsFailed(tried: readonly TagResult[], untried: readonly TagTarget[]): ManifoldError {
+  const inState = (state: TagOutcome['state']): readonly TagTarget[] =>
+    tried.filter(({ outcome }) => outcome.state === state).map(({ tag }) => tag);
   const sentences = [
-    ['Moved', of('moved')],
-    ['Overtaken by another run, and left there', of('overtaken')],
-    ['Not confirmed, may have moved', of('unconfirmed')],
-    ['Not moved', of('refused')],
-    ['Not tried', of(undefined)],
-  ].flatMap(([title, names]) => (names === '' ? [] : [`${title}: ${names}.`]));
-  const failed = wanted.flatMap(name => {
-    const outcome = outcomes.get(name);
-    return isFailure(outcome) ? [{ name, reason: outcome.reason }] : [];
-  });
-  const hints = new Set(
-    failed.flatMap(({ reason }) => (reason instanceof ManifoldError && reason.hint ? [reason.hint] : [])),
+    sentence('Moved', inState('moved')),
+    sentence('Overtaken by another run, and left there', inState('overtaken')),
+    sentence('Not confirmed, may have moved', inState('unconfirmed')),
+    sentence('Not moved', inState('refused')),
+    sentence('Not tried', untried),
+  ].flat();
+  const failures = tried.flatMap(({ tag: { name }, outcome }) =>
+    isFailure(outcome) ? [{ name, reason: outcome.reason }] : [],
   );
-  const first = failed[0]?.reason;
-  const unset = wanted.filter(name => !outcomes.has(name) || isFailure(outcomes.get(name))).length;
+  const hints = new Set(
+    failures.flatMap(({ reason }) => (reason instanceof ManifoldError && reason.hint ? [reason.hint] : [])),
+  );
+  const first = failures[0]?.reason;
+  const unset = failures.length + untried.length;
   return new ManifoldError(
     first instanceof ManifoldError ? first.code : 'registry-refused',
     [
-      `${unset} of ${wanted.length} tags were not set. ${sentences.join(' ')}`,
-      ...failed.map(({ name, reason }) => `  ${name}: ${messageOf(reason)}`),
+      `${unset} of ${tried.length + untried.length} tags were not set. ${sentences.join(' ')}`,
+      ...failures.map(({ name, reason }) => `  ${name}: ${messageOf(reason)}`),
     ].join('\n'),
     {
       hint: [...hints, REMEDY].join('\n'),
       cause: first,
     },
   );
+}
+
+/** No sentence where there are none. */
+function sentence(title: string, tags: readonly TagTarget[]): string[] {
+  return tags.length === 0 ? [] : [`${title}: ${tags.map(({ name }) => name).join(', ')}.`];
 }

@@ -1,11 +1,12 @@
 import { oneLine } from '../errors.ts';
-import { type Digest, shortDigest } from '../oci/digest.ts';
+import { shortDigest } from '../oci/digest.ts';
 import { matchesPattern } from '../oci/tags.ts';
-import { RUN } from './annotations.ts';
+import type { Lineage } from './lineage.ts';
 import { compareVersions } from './versions.ts';
 
-/** In this order tags move: who follows `latest` sees an image last, when all its other names are there. */
-export type TagRank = 'fixed' | 'floating' | 'latest';
+/** In this order tags move, everywhere: who follows the last of them finds all other names of an image set. */
+export const TAG_RANKS = ['fixed', 'floating', 'latest'] as const;
+export type TagRank = (typeof TAG_RANKS)[number];
 
 const LATEST = /^(?:latest(?:-.*)?|.*-latest)$/;
 const FULL_VERSION = /^v?\d+\.\d+\.\d+(?:[-._].*)?$/;
@@ -26,83 +27,38 @@ export function rankTag(tag: string, immutable: readonly string[]): TagRank {
   return isFixed ? 'fixed' : 'floating';
 }
 
-/** What an image says of where it comes from (OCI image-spec, annotations.md). */
-export interface Lineage {
-  readonly digest: Digest;
-  /** Address of the repository. */
-  readonly source?: string;
-  readonly version?: string;
-  /** The commit. */
-  readonly revision?: string;
-  /** RFC 3339. */
-  readonly created?: string;
-  /** Number of the workflow run that built it. */
-  readonly run?: string;
-}
-
-const PREFIX = 'org.opencontainers.image.';
-
-/** Reads the lineage of an index or manifest from its annotations. An empty value says nothing. */
-export function lineageOf(
-  annotations: Readonly<Record<string, string>> | undefined,
-  digest: Digest,
-): Lineage {
-  const read = <Key extends string>(key: Key, annotation = `${PREFIX}${key}`): { [key in Key]?: string } => {
-    const value = annotations?.[annotation]?.trim();
-    return (value ? { [key]: value } : {}) as { [key in Key]?: string };
-  };
-  return {
-    digest,
-    ...read('source'),
-    ...read('version'),
-    ...read('revision'),
-    ...read('created'),
-    ...read('run', RUN),
-  };
-}
-
 /** `newest`: a tag never goes backwards; `never-move`: a tag that exists stays. */
 export const TAG_POLICIES = ['newest', 'overwrite', 'never-move'] as const;
 export type TagPolicy = (typeof TAG_POLICIES)[number];
 
-/** What becomes of a tag: it moves, it is where it should be already, or it is kept, which is worth a warning. */
-export type MoveDecision =
-  | { readonly move: true }
-  | { readonly move: false; readonly outcome: 'already' | 'kept'; readonly reason: string };
+/** Why a tag does not move: it is `there`, at our image, already; or it is kept elsewhere, which is worth a warning. */
+export type Stay = { readonly state: 'there' } | { readonly state: 'kept'; readonly reason: string };
+
+export type MoveDecision = 'move' | Stay;
 
 /**
  * Decides whether a tag moves to our image.
  *
  * By `newest` it stays where it is when the image there was made from the same source and is newer: by its version where
- * both are semantic versions; else, and among equal versions, by the workflow run that built it where both tell it; else
- * by the time of its build. So 1.9.9 after 2.0.0 leaves `latest` and moves `1.9`, and the run of an older commit leaves
+ * both are semantic versions; else, and among equal versions, by the workflow run that built it where both were built by
+ * runs of one server; else, unless both are of one commit, by the time of its build. So 1.9.9 after 2.0.0 leaves `latest` and moves `1.9`, and the run of an older commit leaves
  * `main`, whether it ends last or is run again. A pre-release moves what it was asked to move: 2.0.0-rc.1 is newer than
  * 1.9.0. Where nothing can be compared the tag moves, since it was asked for.
- * @param current what the tag points at; undefined when the tag exists and nothing is known of its image
+ * @param current what the tag points at
  */
-export function decideMove(
-  policy: TagPolicy,
-  ours: Lineage,
-  current: Lineage | undefined | 'absent',
-): MoveDecision {
-  if (current === 'absent') return { move: true };
-  if (current?.digest === ours.digest)
-    return { move: false, outcome: 'already', reason: `it points at ${shortDigest(ours.digest)} already` };
-  if (policy === 'overwrite') return { move: true };
-  if (policy === 'never-move') {
-    const where = current === undefined ? 'another image' : shortDigest(current.digest);
-    return kept(`it points at ${where}, and by "tag-policy: never-move" a tag that exists stays`);
-  }
-  const reason = current === undefined ? undefined : newerThan(ours, current);
-  return reason === undefined ? { move: true } : kept(reason);
-}
-
-function kept(reason: string): MoveDecision {
-  return { move: false, outcome: 'kept', reason };
+export function decideMove(policy: TagPolicy, ours: Lineage, current: Lineage | 'absent'): MoveDecision {
+  if (current === 'absent') return 'move';
+  if (current.digest === ours.digest) return { state: 'there' };
+  if (policy === 'overwrite') return 'move';
+  const reason =
+    policy === 'never-move'
+      ? `it points at ${shortDigest(current.digest)}, and by "tag-policy: never-move" a tag that exists stays`
+      : whyNewer(ours, current);
+  return reason === undefined ? 'move' : { state: 'kept', reason };
 }
 
 /** Why the current image is the newer one; undefined when it is not, or nobody can tell. */
-function newerThan(ours: Lineage, current: Lineage): string | undefined {
+function whyNewer(ours: Lineage, current: Lineage): string | undefined {
   if (!isSameSource(ours.source, current.source)) return undefined;
   const { version: theirs = '' } = current;
   const order = compareVersions(theirs, ours.version ?? '');
@@ -111,22 +67,33 @@ function newerThan(ours: Lineage, current: Lineage): string | undefined {
       ? `it points at version ${oneLine(theirs)}, which is newer than ${oneLine(ours.version ?? '')}`
       : undefined;
   }
+  const [ourRun, theirRun] = [runOf(ours), runOf(current)];
+  if (ourRun !== undefined && theirRun !== undefined && ourRun.place === theirRun.place)
+    return laterRun(ourRun, theirRun);
   // Of one commit it is a rebuild, made by a clock that may be another: it was asked for.
   if (ours.revision !== undefined && ours.revision === current.revision) return undefined;
-  return isOfARun(ours) && isOfARun(current) ? laterRun(ours, current) : laterBuild(ours, current);
+  return laterBuild(ours, current);
 }
 
-/** A lineage that tells the workflow run. */
-type LineageOfARun = Lineage & { readonly run: string };
+/** A workflow run, by its address. */
+interface WorkflowRun {
+  /** The address without the number. */
+  readonly place: string;
+  readonly number: bigint;
+}
 
-function isOfARun(lineage: Lineage): lineage is LineageOfARun {
-  return /^\d+$/.test(lineage.run ?? '');
+/** Undefined where a lineage names no run, or something else. */
+function runOf({ run = '' }: Lineage): WorkflowRun | undefined {
+  const { place, number } = /^(?<place>|.*\/)(?<number>\d+)$/.exec(run)?.groups ?? {};
+  return place === undefined || number === undefined
+    ? undefined
+    : { place: place.toLowerCase(), number: BigInt(number) };
 }
 
 /** A run that is run again keeps its number, while its builds are new by the clock and old by their commit. */
-function laterRun({ run: ours }: LineageOfARun, { run: theirs }: LineageOfARun): string | undefined {
-  if (BigInt(theirs) <= BigInt(ours)) return undefined;
-  return `it points at an image of the workflow run ${oneLine(theirs)}, which was started after the run ${oneLine(ours)} that built this one`;
+function laterRun({ number: ours }: WorkflowRun, { number: theirs }: WorkflowRun): string | undefined {
+  if (theirs <= ours) return undefined;
+  return `it points at an image of the workflow run ${oneLine(String(theirs))}, which was started after the run ${oneLine(String(ours))} that built this one`;
 }
 
 function laterBuild(ours: Lineage, current: Lineage): string | undefined {

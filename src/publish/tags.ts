@@ -4,9 +4,10 @@ import type { Digest } from '../oci/digest.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import { matchesPattern, platformTags } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
-import type { Publication } from './publication.ts';
-import { type Lineage, lineageOf, rankTag, type TagPolicy, type TagRank } from './tag-rules.ts';
-import { refuseShared } from './targets.ts';
+import { refuseShared } from './destinations.ts';
+import { type Lineage, lineageOf } from './lineage.ts';
+import type { Publication, Target } from './publication.ts';
+import { rankTag, type TagPolicy, type TagRank } from './tag-rules.ts';
 
 /** One tag in one repository, and what it is to point at. */
 export interface TagTarget {
@@ -36,33 +37,36 @@ export interface TagOptions {
  * @throws ManifoldError `invalid-input` when two things would have one name
  */
 export function listTags(publications: readonly Publication[], options: TagOptions): TagTarget[] {
-  const all = publications.flatMap(({ component, image, targets }) => {
-    const lineage = lineageOf(annotationsOf(image.content), image.content.digest);
-    const platforms = image.children.map(({ platform }) => platform);
-    return targets.flatMap(({ client, tags }) => {
-      const target = (tag: string, content: ManifestContent, leader: string): TagTarget => ({
-        component,
-        client,
-        tag,
-        content,
-        lineage,
-        leader: `${client.name}:${leader}`,
-        name: `${client.name}:${tag}`,
-        rank: rankTag(leader, options.immutable),
-      });
-      const whole = tags.map(tag => target(tag, image.content, tag));
-      const { platformSuffix } = options;
-      if (platformSuffix === undefined) return whole;
-      const single = platformTags(tags, platformSuffix, platforms).flatMap(({ tag, leader, platform }) => {
-        const manifest = image.manifests[platforms.indexOf(platform)];
-        return manifest === undefined ? [] : [target(tag, manifest, leader)];
-      });
-      return [...whole, ...single];
-    });
-  });
+  const all = publications.flatMap(publication =>
+    publication.targets.flatMap(target => tagsIn(target, publication, options)),
+  );
   // Components that are told apart by their tags may still share one of a single platform.
   refuseShared(all, 'Choose another "platform-tag-suffix", or take one of these tags out of "tags".');
   return all;
+}
+
+/** The tags of one image in one of its repositories: those of the whole image, then those of single platforms. */
+function tagsIn(
+  { client, tags }: Target,
+  { component, image }: Publication,
+  { immutable, platformSuffix }: TagOptions,
+): TagTarget[] {
+  const lineage = lineageOf(image.content);
+  const target = (tag: string, content: ManifestContent, leader: string): TagTarget => ({
+    component,
+    client,
+    tag,
+    content,
+    // The manifest of a platform need not tell where it comes from: the index does.
+    lineage: { ...lineage, digest: content.digest },
+    leader: `${client.name}:${leader}`,
+    name: `${client.name}:${tag}`,
+    rank: rankTag(leader, immutable),
+  });
+  const whole = tags.map(tag => target(tag, image.content, tag));
+  if (platformSuffix === undefined) return whole;
+  const single = platformTags(tags, platformSuffix, image.platforms);
+  return [...whole, ...single.map(({ tag, leader, image: { manifest } }) => target(tag, manifest, leader))];
 }
 
 /** What tags point at, by their full names; absent ones are missing. */
@@ -111,15 +115,4 @@ export function refuseImmutable(tags: readonly TagTarget[], states: TagStates, o
   throw new ManifoldError('tag-immutable', `Tags of "immutable-tags" exist already:\n${lines.join('\n')}`, {
     hint: 'Publish under a new version, or take the tag out of "tags".',
   });
-}
-
-/** Somebody else's manifest may be of any kind: what cannot be read says nothing. */
-export function annotationsOf({ bytes }: ManifestContent): Record<string, string> {
-  try {
-    const { annotations } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { annotations?: object };
-    const entries = Object.entries(annotations ?? {}).filter(([, value]) => typeof value === 'string');
-    return Object.fromEntries(entries) as Record<string, string>;
-  } catch {
-    return {};
-  }
 }

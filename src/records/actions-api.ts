@@ -5,7 +5,7 @@ import { isRateLimit } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import { baseUrl } from '../http/url.ts';
 import { inParallel } from './parallel.ts';
-import { LONGEST_RECORD, requireBytes, requireSize } from './stored-bytes.ts';
+import { LONGEST_RECORD, requireBytes, requireShort, requireSize } from './stored-bytes.ts';
 
 const PER_PAGE = 100;
 /** Pages of a run that are read: 500 artifacts each of 20 jobs. */
@@ -93,14 +93,15 @@ export class ActionsApi {
 
   /**
    * The bytes of an artifact that is a plain file.
-   * @throws ManifoldError `invalid-record` when it is none, or expired; `tampered-record` when it is not what was stored;
-   * `record-store`
+   * @throws ManifoldError `invalid-record` when it is none, expired, or too long for a record; `tampered-record` when it is
+   *   not what was stored; `record-store`
    */
   async download(listed: ListedArtifact): Promise<Uint8Array> {
     const what = `the artifact "${oneLine(listed.name)}"`;
     if (listed.expired) throw expired(what, listed);
     requireSize(what, listed.size_in_bytes);
-    const { body } = await this.#get(`Reading ${what}`, `artifacts/${listed.id}/zip`, LONGEST_RECORD);
+    const answer = this.#get(`Reading ${what}`, `artifacts/${listed.id}/zip`, LONGEST_RECORD);
+    const { body } = await requireShort(what, answer);
     requireBytes(what, body, listed.digest);
     return body;
   }

@@ -113,9 +113,13 @@ function compareRows(
 }
 
 function noRecords(): ManifoldError {
-  return new ManifoldError('no-records', 'No build of this run left a record: there is nothing to merge.', {
-    hint: 'Let the build jobs use Manifold with "mode: build", in the same workflow run, and this job "needs" them.',
-  });
+  return new ManifoldError(
+    'no-records',
+    'No build of the run that is merged left a record: there is nothing to merge.',
+    {
+      hint: 'Let the build jobs use Manifold with "mode: build", in that workflow run, and this job "needs" them. Records are kept as long as "retention-days" of the builds says, by default a day: build again what is older.',
+    },
+  );
 }
 
 function chooseComponents(

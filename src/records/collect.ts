@@ -126,11 +126,13 @@ class Refusals {
     if (first === undefined) return;
     if (this.#errors.length === 1) throw first;
     const isTampered = this.#errors.some(({ code }) => code === 'tampered-record');
+    const hints = new Set(this.#errors.map(({ hint }) => hint).filter(hint => hint !== undefined));
+    const fallback = isTampered ? BELONGS : MALFORMED;
     const lines = this.#errors.map(({ message }) => `  ${message}`).sort();
     throw new ManifoldError(
       isTampered ? 'tampered-record' : 'invalid-record',
       `${lines.length} reasons to refuse the records of this run:\n${lines.join('\n')}`,
-      { hint: isTampered ? BELONGS : MALFORMED, cause: first },
+      { hint: hints.size > 0 ? [...hints].join('\n') : fallback, cause: first },
     );
   }
 }

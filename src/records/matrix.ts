@@ -5,8 +5,10 @@ import type { BuildRecord } from './record.ts';
 const SAY_PLATFORMS = 'Say which platforms the image has: platforms: linux/amd64,linux/arm64.';
 
 const remedies = {
-  'all rows': (job: string) => `re-run the rows of "${job}" that failed, or say "platforms"`,
-  'known rows': (job: string) => `re-run the rows of "${job}" that failed, or say "component"`,
+  'all rows': (job: string) =>
+    `re-run the rows of "${job}" that failed; "platforms" with "allow-missing" publishes without some`,
+  'known rows': (job: string) =>
+    `re-run the rows of "${job}" that failed; "component" says that rows of others do not count`,
 };
 
 /**

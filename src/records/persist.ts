@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, oneLine } from '../errors.ts';
-import { nextDelay, type RetryPolicy } from '../http/retry.ts';
+import { Patience, type RetryPolicy } from '../http/retry.ts';
 
 /** How an upload whose client gives up early is made to go on. */
 export interface Persistence {
@@ -25,16 +25,14 @@ export async function persist<T>(
   { retry, onRetry }: Persistence,
   work: () => Promise<T>,
 ): Promise<T> {
-  let since: number | undefined;
-  for (let failures = 1; ; failures++) {
+  const patience = new Patience(retry);
+  for (;;) {
     try {
       return await work();
     } catch (error) {
       const reason = messageOf(error);
       const passes = PASSING.some(pattern => pattern.test(reason));
-      const now = performance.now();
-      since ??= now;
-      const delay = passes ? nextDelay(retry, failures, now - since, undefined) : undefined;
+      const delay = passes ? patience.afterFailure() : undefined;
       if (delay === undefined) throw error;
       onRetry(`${doing}: ${oneLine(reason)}; trying again in ${(delay / 1000).toFixed(1)} s`);
       await sleep(delay);

@@ -5,7 +5,7 @@ import type { Transport } from '../http/transport.ts';
 import { followUrl } from '../http/url.ts';
 import { requireService, type ServiceAccess, serviceFailed } from './artifact-service.ts';
 import { newestOfName } from './newest.ts';
-import { LONGEST_RECORD, requireBytes, requireSize, TOO_LONG } from './stored-bytes.ts';
+import { LONGEST_RECORD, requireBytes, requireShort, requireSize } from './stored-bytes.ts';
 
 const SERVICE = '/twirp/github.actions.results.api.v1.ArtifactService/';
 /** Room for 20,000 artifacts. Bytes. */
@@ -114,9 +114,7 @@ export class ResultsApi {
   /** The signature is all that the storage asks for: the token stays with its service. */
   async #read(what: string, url: URL): Promise<Buffer> {
     const request = { method: 'GET', url, maxBytes: LONGEST_RECORD } as const;
-    const answer = await this.#options.transport.request(request).catch(error => {
-      throw isTooLong(error) ? longerThanStated(what, error) : error;
-    });
+    const answer = await requireShort(what, this.#options.transport.request(request));
     if (answer.status === 200) return answer.body;
     // Of its page nothing is shown: it may repeat the address.
     throw new Refusal(`the storage at ${url.host}`, answer.status);
@@ -159,19 +157,6 @@ class Refusal extends Error {
     this.by = by;
     this.status = status;
   }
-}
-
-/** The one error that the transport has for a body. */
-function isTooLong(error: unknown): boolean {
-  return error instanceof ManifoldError && error.code === 'invalid-document';
-}
-
-function longerThanStated(what: string, cause: unknown): ManifoldError {
-  return new ManifoldError(
-    'invalid-record',
-    `${what} is longer than its service says; a record has ${LONGEST_RECORD} bytes at most.`,
-    { hint: TOO_LONG, cause },
-  );
 }
 
 /** An artifact of an earlier attempt is listed, and then its run is "not found" (actions/download-artifact#486). */

@@ -9,7 +9,7 @@ import { digestOf } from '../oci/digest.ts';
 export const LONGEST_RECORD = 1024 * 1024;
 
 /** What to do about a record that has more. */
-export const TOO_LONG =
+const TOO_LONG =
   'Rename what else this run uploads under such a name. If Manifold wrote it, what was built has annotations that are too long.';
 
 /** What begins every ZIP archive (APPNOTE.TXT, section 4.3.7). */
@@ -23,6 +23,28 @@ export function requireSize(what: string, size: number): void {
     `${capitalised(what)} has ${size} bytes; a record has ${LONGEST_RECORD} at most.`,
     { hint: TOO_LONG },
   );
+}
+
+/**
+ * Waits for an answer of which at most `LONGEST_RECORD` bytes are read.
+ * @throws ManifoldError `invalid-record` when it is longer, whatever size was stated for it
+ */
+export async function requireShort<T>(what: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isTooLong(error)) throw error;
+    throw new ManifoldError(
+      'invalid-record',
+      `${capitalised(what)} is longer than its service says; a record has ${LONGEST_RECORD} bytes at most.`,
+      { hint: TOO_LONG, cause: error },
+    );
+  }
+}
+
+/** The one error that the transport has for a body. */
+function isTooLong(error: unknown): boolean {
+  return error instanceof ManifoldError && error.code === 'invalid-document';
 }
 
 /**

@@ -9,6 +9,9 @@ import type { Endpoint } from './endpoint.ts';
 import { type Attempt, registryFailure } from './failure.ts';
 import type { Access, Action } from './scope.ts';
 
+/** What is said of a request besides where it goes. */
+export type RequestDetails = Partial<Omit<HttpRequest, 'method' | 'url'>>;
+
 /** The way to one repository: its address, its login, and how messages call it and what is in it. */
 export class Connection {
   readonly repository: Repository;
@@ -37,10 +40,10 @@ export class Connection {
     method: HttpRequest['method'],
     path: string,
     action: Action,
-    rest: Partial<HttpRequest> = {},
+    details: RequestDetails = {},
     also: readonly Access[] = [],
   ): Promise<HttpResponse> {
-    return this.request({ method, url: this.url(path), ...rest }, action, also);
+    return this.request({ method, url: this.url(path), ...details }, action, also);
   }
 
   /** Sends a request to an address that the registry gave, which may be on another host. */
@@ -54,9 +57,9 @@ export class Connection {
   }
 
   /** Begins to read something in this repository. */
-  async open(path: string, rest: Partial<HttpRequest> = {}): Promise<HttpStream | HttpResponse> {
+  async open(path: string, details: RequestDetails = {}): Promise<HttpStream | HttpResponse> {
     const authenticator = await this.#findAuthenticator();
-    return this.#exchange(authenticator, { method: 'GET', url: this.url(path), ...rest }, trusting =>
+    return this.#exchange(authenticator, { method: 'GET', url: this.url(path), ...details }, trusting =>
       authenticator.open(trusting, this.repository.path, 'pull'),
     );
   }

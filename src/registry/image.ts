@@ -12,6 +12,7 @@ import {
   parseConfig,
   parseIndex,
   parseManifest,
+  requireDescribed,
 } from '../oci/manifest.ts';
 import { formatPlatform, normalisePlatform, type Platform, samePlatform } from '../oci/platform.ts';
 import type { GetOptions, RepositoryClient } from './client.ts';
@@ -44,7 +45,7 @@ export async function readBuiltImage(
   const types = Promise.all(attestations.map(child => readPredicateTypes(client, child, options)));
   // Read a moment ago, a manifest without an index around it is not read again.
   const fresh = typeof root === 'string' && descriptor.digest === content.digest ? content : undefined;
-  const reading = fresh ?? readChild(client, descriptor, options);
+  const reading = fresh ?? readDescribed(client, descriptor, options);
   const [manifest, config, found] = await Promise.all([
     reading,
     readConfig(client, descriptor.digest, reading, options),
@@ -75,33 +76,30 @@ async function readConfig(
 }
 
 /**
- * Makes sure that a registry holds the manifests and the config of a build, which was read whole from another.
+ * Makes sure that a registry holds the manifests and the config of a build, which was read from another.
  * @throws ManifoldError `registry-…`, `digest-mismatch`, `invalid-document`
  */
-export async function requireManifests(
+export async function requireWhole(
   client: RepositoryClient,
   { image, attestations }: PlatformImage,
   options: GetOptions = {},
 ): Promise<void> {
-  const manifest = readChild(client, image, options);
+  const manifest = readDescribed(client, image, options);
   await Promise.all([
     readConfig(client, image.digest, manifest, options),
-    ...attestations.map(child => readChild(client, child, options)),
+    ...attestations.map(child => readDescribed(client, child, options)),
   ]);
 }
 
-/** Reads a child of an index, which must be what its descriptor says: clients ask for it by those words. */
-async function readChild(
+/** @throws ManifoldError `invalid-document` when a manifest is not what its descriptor says */
+async function readDescribed(
   client: RepositoryClient,
-  child: Descriptor,
+  descriptor: Descriptor,
   options: GetOptions,
 ): Promise<ManifestContent> {
-  const content = await client.getManifest(child.digest, options);
-  if (content.mediaType === child.mediaType && content.bytes.byteLength === child.size) return content;
-  throw new ManifoldError(
-    'invalid-document',
-    `${client.name}@${child.digest} has another size or media type than its index says.`,
-  );
+  const content = await client.getManifest(descriptor.digest, options);
+  requireDescribed(content, descriptor, `${client.name}@${descriptor.digest}`);
+  return content;
 }
 
 /** BuildKit's annotation on each layer of an attestation manifest. */
@@ -113,7 +111,7 @@ async function readPredicateTypes(
   options: GetOptions,
 ): Promise<string[]> {
   const where = `${client.name}@${attestation.digest}`;
-  const { layers } = parseManifest(await readChild(client, attestation, options), where);
+  const { layers } = parseManifest(await readDescribed(client, attestation, options), where);
   const types = layers
     .map(({ annotations }) => annotations?.[PREDICATE_TYPE])
     .filter(type => type !== undefined);

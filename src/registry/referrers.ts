@@ -25,7 +25,7 @@ export async function listReferrers(client: RepositoryClient, subject: Digest): 
   const found: Descriptor[] = [];
   let page: URL | undefined;
   for (let count = 0; count < MAX_PAGES; count++) {
-    const response = await client.getReferrers(subject, page);
+    const response = await client.referrersApi.list(subject, page);
     if (response === undefined) return ourKind((await readFallback(client, subject)).entries);
     const content = manifestContent(response.body, MEDIA_TYPE.ociIndex);
     found.push(...ourKind(parseListing(content, `the referrers of ${client.name}@${subject}`)));
@@ -63,7 +63,7 @@ export async function pushReferrer(
 ): Promise<void> {
   const { subject: indexed } = await client.putManifest(content);
   // Some registries confirm the subject although they have no API to list it by (Amazon ECR did).
-  if (indexed === subject && !client.lacksReferrersApi) return;
+  if (indexed === subject && !client.referrersApi.isMissing) return;
   const descriptor = { ...descriptorOf(content), ...description };
   await exclusively(`${client.name}@${subject}`, () => addToFallback(client, subject, descriptor));
 }
@@ -119,6 +119,9 @@ async function readFallback(
   };
 }
 
+/** While a write waited to be repeated, somebody has written (or it had taken effect): what it rests on is read again. */
+class Outdated extends Error {}
+
 const ATTEMPTS = 5;
 const MENDABLE = new Set<string>(['registry-refused', 'registry-not-found']);
 
@@ -141,20 +144,27 @@ async function addToFallback(
     if (changesNothing || written === ATTEMPTS) throw notKept(client, subject, written);
     // From now on the tag shows what we write, or what somebody else writes, although maybe late.
     shown = { justPushed: true, outdated: digest };
+    const beforeRetry = async (): Promise<void> => {
+      if ((await readFallback(client, subject)).digest !== digest) throw new Outdated();
+    };
     const write = (manifests: readonly unknown[]) =>
       client.putManifest(
         manifestContent(Buffer.from(JSON.stringify({ ...document, manifests })), MEDIA_TYPE.ociIndex),
         fallbackTag(subject),
+        { beforeRetry },
       );
     try {
       await write([...entries, descriptor]);
     } catch (error) {
+      if (error instanceof Outdated) continue;
       // Only a refusal of the listing itself is mended; a lack of rights or a fault on the way is told.
       const refusal = error instanceof ManifoldError && MENDABLE.has(error.code);
       if (!refusal) throw error;
       const alive = await existing(client, entries);
       if (alive.length === entries.length) throw error;
-      await write([...alive, descriptor]);
+      await write([...alive, descriptor]).catch(again => {
+        if (!(again instanceof Outdated)) throw again;
+      });
     }
   }
 }

@@ -1,8 +1,9 @@
 import { ManifoldError, oneLine } from '../errors.ts';
 import { isRateLimit } from '../http/retry.ts';
-import type { HttpRequest, HttpResponse } from '../http/transport.ts';
+import type { HttpResponse } from '../http/transport.ts';
 import { type Digest, digestOf, isDigest } from '../oci/digest.ts';
 import {
+  type BlobDescriptor,
   type Descriptor,
   isIndexType,
   isManifestType,
@@ -10,9 +11,10 @@ import {
   type ManifestContent,
 } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
-import { type Arrival, type BlobDescriptor, Blobs } from './blobs.ts';
-import type { Connection } from './connection.ts';
+import { type Arrival, Blobs } from './blobs.ts';
+import type { Connection, RequestDetails } from './connection.ts';
 import { lacksPart } from './failure.ts';
+import { ReferrersApi } from './referrers-api.ts';
 import { contradiction } from './stated-digest.ts';
 
 /** What a registry said when it took a manifest. */
@@ -34,6 +36,8 @@ export interface PutOptions {
    * being said where this client pushed it.
    */
   readonly justPushed?: boolean;
+  /** Called before it is sent once more; what it throws ends the write. For tags, which others may have moved meanwhile. */
+  readonly beforeRetry?: (() => Promise<void>) | undefined;
 }
 
 /** What a registry says of a manifest without giving it. */
@@ -41,15 +45,15 @@ export type ManifestHead = Pick<Descriptor, 'digest' | 'mediaType' | 'size'>;
 
 /** One repository by the OCI distribution specification 1.1. Every digest is computed from the bytes. */
 export class RepositoryClient {
+  readonly referrersApi: ReferrersApi;
   readonly #connection: Connection;
   readonly #blobs: Blobs;
   readonly #manifests = new Set<Digest>();
-  #lacksReferrersApi = false;
-  #hasReferrersApi = false;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#blobs = new Blobs(connection);
+    this.referrersApi = new ReferrersApi(connection);
   }
 
   get repository(): Repository {
@@ -119,11 +123,13 @@ export class RepositoryClient {
     reference: string = content.digest,
     options: PutOptions = {},
   ): Promise<Pushed> {
+    const { beforeRetry } = options;
     const justPushed = options.justPushed ?? partsOf(content).some(part => this.#hasPut(part));
     const response = await this.#connection.send('PUT', `manifests/${reference}`, 'push', {
       headers: { 'content-type': content.mediaType },
       body: content.bytes,
       ...(justPushed ? { alsoTransient: lacksPart } : {}),
+      ...(beforeRetry === undefined ? {} : { beforeRetry }),
     });
     if (![200, 201, 202].includes(response.status)) {
       await this.#acceptUnlessOther(response, content, reference);
@@ -179,32 +185,6 @@ export class RepositoryClient {
     return this.#blobs.copy(descriptor, source.#blobs);
   }
 
-  /** Tells whether a listing has shown that the registry has no referrers API. */
-  get lacksReferrersApi(): boolean {
-    return this.#lacksReferrersApi;
-  }
-
-  /**
-   * The referrers API's answer for one page (distribution-spec, "Listing Referrers"), or undefined where the registry
-   * has no such API.
-   * @param page the address of a further page, from the `Link` header of the one before
-   */
-  async getReferrers(digest: Digest, page?: URL): Promise<HttpResponse | undefined> {
-    if (this.#lacksReferrersApi) return undefined;
-    const url = page ?? this.#connection.url(`referrers/${digest}`);
-    const headers = { accept: MANIFEST_TYPES[0] };
-    // A listing that leads to another host is none, and what that host says of us is of no concern.
-    const request = { method: 'GET', url, headers, staysAtOrigin: true } as const;
-    const response = await this.#connection.request(request, 'pull');
-    if (page === undefined && !this.#hasReferrersApi && isNoListing(response)) {
-      this.#lacksReferrersApi = true;
-      return undefined;
-    }
-    this.#hasReferrersApi ||= response.status === 200;
-    if (response.status === 200) return response;
-    throw this.#connection.failure(response, `Listing the referrers of ${this.#connection.at(digest)}`);
-  }
-
   #ask(method: 'GET' | 'HEAD', reference: string, options: GetOptions): Promise<HttpResponse> {
     const headers = { accept: MANIFEST_TYPES.join(', ') };
     return this.#connection.send(method, `manifests/${reference}`, 'pull', { headers, ...lagging(options) });
@@ -231,16 +211,6 @@ export class RepositoryClient {
   }
 }
 
-/**
- * Registries without the referrers API answer 404, and some 400 or 405 as they take it for an illegal address. Some lead
- * to a page for people instead, which may say anything (awslabs/soci-snapshotter 512, artifacthub/hub 4785).
- */
-function isNoListing({ status, headers, url }: HttpResponse): boolean {
-  const isPage = status === 200 && /^text\/html\b/.test(headers['content-type'] ?? '');
-  const leadsAway = status >= 300 && status < 400;
-  return leadsAway || [400, 404, 405].includes(status) || isPage || !url.pathname.includes('/referrers/');
-}
-
 function headOf(response: HttpResponse): ManifestHead | undefined {
   const digest = String(response.headers['docker-content-digest']);
   const size = Number(response.headers['content-length'] ?? Number.NaN);
@@ -255,7 +225,7 @@ function mediaTypeOf(response: HttpResponse): string {
   return (response.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
 }
 
-function lagging({ justPushed = false, outdated }: GetOptions): Partial<HttpRequest> {
+function lagging({ justPushed = false, outdated }: GetOptions): RequestDetails {
   if (!justPushed && outdated === undefined) return {};
   const isOutdated = ({ status, body }: HttpResponse): boolean =>
     outdated !== undefined && status === 200 && digestOf(body) === outdated;

@@ -100,7 +100,8 @@ export function refusalSummary({ rows, hint }: BuildsRefused): string {
       rows.map(row => row.map(escapeMarkdown)),
     ),
     '',
-    ...(hint === undefined ? [] : [escapeMarkdown(hint), '']),
+    escapeMarkdown(hint ?? ''),
+    '',
   ].join('\n');
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sendJson } from '../../lab/parts/http.ts';
-import { readChildren } from '../../src/publish/children.ts';
+import { readBuilds } from '../../src/publish/read-builds.ts';
 import type { BuildRecord } from '../../src/records/record.ts';
 import { failureOf, SHORT } from '../servers/clients.ts';
 import {
@@ -11,26 +11,26 @@ import {
   storeManifest,
   TYPES,
 } from '../servers/images.ts';
-import { childrenOf, setUp } from './built.ts';
+import { buildsOf, setUp } from './built.ts';
 
 const ARM64 = 'linux/arm64';
 
 describe('the builds of a component', () => {
   it('are read with what they hold', async () => {
     const all = await setUp();
-    const { children, problems } = await childrenOf(all);
+    const { builds, problems } = await buildsOf(all);
     expect(problems).toEqual([]);
-    expect(children.map(({ record }) => record)).toEqual(all.records);
-    expect(children.map(({ built }) => built.image.image.digest)).toEqual(
+    expect(builds.map(({ record }) => record)).toEqual(all.records);
+    expect(builds.map(({ built }) => built.image.image.digest)).toEqual(
       [...all.images.values()].map(({ manifest }) => manifest.descriptor.digest),
     );
-    expect(children[0]?.built.predicateTypes).toEqual([PROVENANCE]);
+    expect(builds[0]?.built.predicateTypes).toEqual([PROVENANCE]);
   });
 
   it('are read whole from one registry, and their manifests and configs from the others, too', async () => {
     const all = await setUp({ registries: [{}, {}] });
-    const { children } = await childrenOf(all);
-    expect(children[0]?.source.name).toBe(all.names[0]);
+    const { builds } = await buildsOf(all);
+    expect(builds[0]?.source.name).toBe(all.names[0]);
     const [first, second] = all.registries;
     expect(first?.count('GET', /\/blobs\//)).toBe(2);
     expect(second?.count('GET', /\/blobs\//)).toBe(2);
@@ -52,8 +52,8 @@ describe('the builds of a component', () => {
       all.records.map(record => all.reader.read(record, all.names[from ?? 0] ?? '')),
     );
     for (const registry of all.registries) registry.log.length = 0;
-    const { children } = await readChildren(all.records, targets ?? all.repositories.slice(0, 1), all.reader);
-    expect(children.map(({ built }) => built)).toEqual(begun);
+    const { builds } = await readBuilds(all.records, targets ?? all.repositories.slice(0, 1), all.reader);
+    expect(builds.map(({ built }) => built)).toEqual(begun);
     expect(all.registries.flatMap(({ log }) => log)).toEqual([]);
   });
 
@@ -63,22 +63,22 @@ describe('the builds of a component', () => {
     all.registries[0]?.repository('acme/app').manifests.clear();
     if (record === undefined) throw new Error('no record');
     all.reader.begin(record, undefined);
-    const { problems } = await childrenOf({ ...all, records: [record] });
+    const { problems } = await buildsOf({ ...all, records: [record] });
     expect(problems).toMatchObject([{ code: 'registry-not-found', platform: record.platform }]);
   });
 
   it('are read where they go: a name of the builds that is no target is left alone', async () => {
     const all = await setUp({ registries: [{}, {}] });
-    const { children } = await readChildren(all.records, all.repositories.slice(1), all.reader);
-    expect(children.map(({ source }) => source.name)).toEqual([all.names[1], all.names[1]]);
+    const { builds } = await readBuilds(all.records, all.repositories.slice(1), all.reader);
+    expect(builds.map(({ source }) => source.name)).toEqual([all.names[1], all.names[1]]);
     expect(all.registries[0]?.log).toEqual([]);
   });
 
   it('are read where they were pushed when they go elsewhere', async () => {
     const all = await setUp();
     const elsewhere = [{ registry: all.registries[0]?.host ?? '', path: 'acme/other' }];
-    const { children } = await readChildren(all.records, elsewhere, all.reader);
-    expect(children.map(({ source }) => source.name)).toEqual([all.names[0], all.names[0]]);
+    const { builds } = await readBuilds(all.records, elsewhere, all.reader);
+    expect(builds.map(({ source }) => source.name)).toEqual([all.names[0], all.names[0]]);
   });
 
   it('that a registry shows late are waited for, there and in the others', async () => {
@@ -86,7 +86,7 @@ describe('the builds of a component', () => {
     for (const registry of all.registries) {
       registry.on({ path: /./, times: 3, answer: (_, response) => sendJson(response, 404, {}) });
     }
-    expect((await childrenOf(all)).children).toHaveLength(2);
+    expect((await buildsOf(all)).builds).toHaveLength(2);
   });
 });
 
@@ -94,8 +94,8 @@ describe('a build that is not what its record says is a problem, with what to do
   it('when it is for another architecture', async () => {
     const all = await setUp({ platforms: ['linux/amd64'] });
     const wrong = all.record(ARM64, all.push(ARM64, { architecture: 'amd64', content: 'wrong' }));
-    const { children, problems } = await childrenOf({ ...all, records: [...all.records, wrong] });
-    expect(children).toHaveLength(1);
+    const { builds, problems } = await buildsOf({ ...all, records: [...all.records, wrong] });
+    expect(builds).toHaveLength(1);
     expect(problems).toMatchObject([
       { code: 'wrong-architecture', component: 'app', platform: ARM64, expected: 'an image for linux/arm64' },
     ]);
@@ -110,8 +110,8 @@ describe('a build that is not what its record says is a problem, with what to do
     const all = await setUp({ registries: [{}, {}], retry: SHORT });
     const { manifest } = all.images.get(ARM64) ?? {};
     all.registries[position]?.repository('acme/app').manifests.delete(manifest?.descriptor.digest ?? '');
-    const { children, problems } = await childrenOf(all);
-    expect(children.map(({ record }) => record.platform)).toEqual(['linux/amd64']);
+    const { builds, problems } = await buildsOf(all);
+    expect(builds.map(({ record }) => record.platform)).toEqual(['linux/amd64']);
     expect(problems).toMatchObject([{ code: 'registry-not-found', platform: ARM64 }]);
     expect(problems[0]?.found).toContain(all.registries[position]?.host);
   });
@@ -120,7 +120,7 @@ describe('a build that is not what its record says is a problem, with what to do
     const all = await setUp({ registries: [{}, {}], retry: SHORT });
     const { attestation } = all.images.get(ARM64) ?? {};
     all.registries[position]?.repository('acme/app').manifests.delete(attestation?.descriptor.digest ?? '');
-    const { problems } = await childrenOf(all);
+    const { problems } = await buildsOf(all);
     expect(problems).toMatchObject([{ code: 'registry-not-found', platform: ARM64 }]);
   });
 
@@ -130,7 +130,7 @@ describe('a build that is not what its record says is a problem, with what to do
     const records = all.records.map(record =>
       record.platform === ARM64 ? { ...record, attestations: [PROVENANCE, invented] } : record,
     );
-    const { problems } = await childrenOf({ ...all, records });
+    const { problems } = await buildsOf({ ...all, records });
     expect(problems).toMatchObject([{ code: 'tampered-record', platform: ARM64 }]);
     expect(problems[0]?.expected).toBe(`attestations of ${invented}`);
   });
@@ -150,8 +150,8 @@ describe('a build that is not what its record says is a problem, with what to do
       storeManifest(contents as NonNullable<typeof contents>, root);
       return all.record(ARM64, { ...other, root });
     });
-    const { children, problems } = await childrenOf({ ...all, records });
-    expect(children).toEqual([]);
+    const { builds, problems } = await buildsOf({ ...all, records });
+    expect(builds).toEqual([]);
     expect(problems.map(({ code }) => code)).toEqual(['tampered-record', 'tampered-record']);
   });
 
@@ -160,7 +160,7 @@ describe('a build that is not what its record says is a problem, with what to do
     for (const { manifest } of all.images.values()) {
       all.registries[0]?.repository('acme/app').manifests.delete(manifest.descriptor.digest);
     }
-    const { problems } = await childrenOf(all);
+    const { problems } = await buildsOf(all);
     expect(problems.map(({ platform }) => platform)).toEqual([ARM64, 'linux/amd64']);
   });
 });
@@ -168,8 +168,8 @@ describe('a build that is not what its record says is a problem, with what to do
 it('a registry that cannot be asked says nothing of the builds: that is its own error', async () => {
   const all = await setUp({ retry: SHORT });
   all.registries[0]?.on({ answer: (_, response) => sendJson(response, 503, {}) });
-  expect((await failureOf(() => childrenOf(all))).code).toBe('registry-unavailable');
+  expect((await failureOf(() => buildsOf(all))).code).toBe('registry-unavailable');
   const denied = await setUp();
   denied.registries[0]?.on({ answer: (_, response) => sendJson(response, 403, {}) });
-  expect((await failureOf(() => childrenOf(denied))).code).toBe('registry-forbidden');
+  expect((await failureOf(() => buildsOf(denied))).code).toBe('registry-forbidden');
 });

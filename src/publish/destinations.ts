@@ -5,7 +5,7 @@ import type { ComponentSet } from '../records/closed-set.ts';
 import type { BuildRecord } from '../records/record.ts';
 
 /** Where the user wants the images. */
-export interface Destinations {
+export interface WantedDestinations {
   /** The repositories of a component; undefined: those of the plan, else those that the builds pushed to. */
   readonly images: ((component: string) => readonly Repository[]) | undefined;
   /** As they were given to the merge: bare ones go to every repository, full references to their own. */
@@ -27,7 +27,7 @@ export interface Destination {
  */
 export function chooseDestinations(
   sets: readonly ComponentSet[],
-  wanted: Destinations,
+  wanted: WantedDestinations,
 ): Map<ComponentSet, Destination[]> {
   const tags = new Map(sets.map(set => [set, tagsOf(set, wanted)]));
   const chosen = new Map(sets.map(set => [set, destinationsOf(set, tags.get(set) ?? [], wanted)]));
@@ -52,7 +52,7 @@ function namedTags([{ component }, destinations]: readonly [ComponentSet, readon
 /** The tags of the plan, or those that the merge was given, but not both: one of them would be a surprise. */
 function tagsOf(
   { component, plan }: ComponentSet,
-  { tags, byDigestOnly }: Destinations,
+  { tags, byDigestOnly }: WantedDestinations,
 ): readonly TagEntry[] {
   const planned = plan?.tags.map(parseTagEntry) ?? [];
   if (planned.length > 0 && tags.length > 0) {
@@ -72,7 +72,11 @@ function tagsOf(
   });
 }
 
-function destinationsOf(set: ComponentSet, tags: readonly TagEntry[], wanted: Destinations): Destination[] {
+function destinationsOf(
+  set: ComponentSet,
+  tags: readonly TagEntry[],
+  wanted: WantedDestinations,
+): Destination[] {
   const named = wanted.images?.(set.component) ?? set.plan?.images.map(parseRepository);
   const repositories = named ?? builtTo(set.records);
   const unique = [...new Map(repositories.map(each => [formatRepository(each), each])).values()];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { imagesOf } from '../../src/inputs/image-templates.ts';
 import { formatRepository } from '../../src/oci/reference.ts';
-import { chooseDestinations, type Destinations } from '../../src/publish/targets.ts';
+import { chooseDestinations, type WantedDestinations } from '../../src/publish/destinations.ts';
 import type { ComponentSet } from '../../src/records/closed-set.ts';
 import { failureOf } from '../servers/clients.ts';
 import { made, recordOf, TYPES } from '../servers/images.ts';
@@ -32,7 +32,7 @@ const templates = (...names: string[]) => ({
 });
 
 /** `ghcr.io/acme/app: 1.0 latest` for each repository of each component. */
-function choose(sets: readonly ComponentSet[], wanted: Partial<Destinations> = {}): string[] {
+function choose(sets: readonly ComponentSet[], wanted: Partial<WantedDestinations> = {}): string[] {
   const all = { images: undefined, tags: tagEntries('1.0', 'latest'), byDigestOnly: false, ...wanted };
   return [...chooseDestinations(sets, all).values()]
     .flat()

@@ -5,10 +5,10 @@ import { formatRepository, parseRepository, type Repository } from '../oci/refer
 import type { Problem } from '../records/problems.ts';
 import type { BuildRecord } from '../records/record.ts';
 import type { RepositoryClient } from '../registry/client.ts';
-import { type BuiltImage, readBuiltImage, requireManifests } from '../registry/image.ts';
+import { type BuiltImage, readBuiltImage, requireWhole } from '../registry/image.ts';
 
 /** A build as the registries hold it. */
-export interface Child {
+export interface ReadBuild {
   readonly record: BuildRecord;
   readonly built: BuiltImage;
   /** Where it was read. */
@@ -16,11 +16,12 @@ export interface Child {
 }
 
 /** What was read, and all that is wrong with it. */
-export interface Children {
-  readonly children: readonly Child[];
+export interface ReadBuilds {
+  readonly builds: readonly ReadBuild[];
   readonly problems: readonly Problem[];
 }
 
+/** Always the same client for the same repository. */
 export type Connect = (repository: Repository) => RepositoryClient;
 
 /** Pushed by a job that ended a moment ago: a registry that does not find it yet is asked again. */
@@ -79,39 +80,39 @@ function placesOf(
  * repository; that the other targets among those that it was pushed to hold its manifests is made sure of.
  * @throws ManifoldError `registry-…` when a registry could not be asked
  */
-export async function readChildren(
+export async function readBuilds(
   records: readonly BuildRecord[],
   targets: readonly Repository[],
   reader: BuildReader,
-): Promise<Children> {
-  const results = await Promise.all(records.map(record => readChild(record, targets, reader)));
+): Promise<ReadBuilds> {
+  const results = await Promise.all(records.map(record => readBuild(record, targets, reader)));
   return {
-    children: results.filter(result => 'built' in result),
+    builds: results.filter(result => 'built' in result),
     problems: results.filter(result => 'code' in result),
   };
 }
 
 /** Faults of what the registry holds; all others are faults of the registry, and then nothing can be said. */
-const ABOUT_THE_CHILD: readonly ErrorCode[] = [
+const ABOUT_THE_BUILD: readonly ErrorCode[] = [
   'registry-not-found',
   'digest-mismatch',
   'invalid-document',
   'tampered-record',
 ];
 
-async function readChild(
+async function readBuild(
   record: BuildRecord,
   targets: readonly Repository[],
   reader: BuildReader,
-): Promise<Child | Problem> {
+): Promise<ReadBuild | Problem> {
   const [source, ...others] = placesOf(record, targets);
   const client = reader.at(source);
   try {
     const built = await reader.read(record, source);
-    await Promise.all(others.map(name => requireManifests(reader.at(name), built.image, PUSHED)));
+    await Promise.all(others.map(name => requireWhole(reader.at(name), built.image, PUSHED)));
     return disagreement(record, built, client) ?? { record, built, source: client };
   } catch (error) {
-    if (!(error instanceof ManifoldError) || !ABOUT_THE_CHILD.includes(error.code)) throw error;
+    if (!(error instanceof ManifoldError) || !ABOUT_THE_BUILD.includes(error.code)) throw error;
     return {
       // What a registry's clean-up has deleted was not tampered with.
       code: error.code === 'registry-not-found' ? error.code : 'tampered-record',
