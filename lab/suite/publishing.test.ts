@@ -64,6 +64,7 @@ describe.each(KINDS)('the registry %s', kind => {
   let registry: Registry;
   const found: Record<string, MergeJson> = {};
   let signed: Release;
+  let annotated: Release;
   const at = (component: string): string => `${registry.host}/acme/${component}:1.2.3`;
   const jsonOf = (component: string): MergeJson => found[component] as MergeJson;
 
@@ -76,7 +77,7 @@ describe.each(KINDS)('the registry %s', kind => {
       return release;
     };
     const annotations = Object.entries(ANNOTATIONS).map(([key, value]) => `index:${key}=${value}`);
-    [signed] = await Promise.all([
+    [signed, annotated] = await Promise.all([
       publish(ALIKE, { sign: 'keyless' }),
       publish(OCI, { annotations: listInput(annotations), 'keep-tags': 'keep-{{digest}}' }),
       publish(DOCKER, { 'oci-mediatypes': 'false', 'platform-tag-suffix': '-{{arch}}' }),
@@ -126,6 +127,7 @@ describe.each(KINDS)('the registry %s', kind => {
   test('annotations come back as they were written, whoever parses them', async () => {
     const expected = {
       ...ANNOTATIONS,
+      'dev.manifold.run': `https://github.com/acme/widget/actions/runs/${annotated.run}`,
       'org.opencontainers.image.created': '1970-01-01T00:00:00.000Z',
       'org.opencontainers.image.revision': 'a'.repeat(40),
       'org.opencontainers.image.source': 'https://github.com/acme/widget',
