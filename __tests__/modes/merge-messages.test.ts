@@ -66,3 +66,21 @@ describe('"immutable-tags"', () => {
     expect(await noticesOf([])).toEqual([]);
   });
 });
+
+describe('a registry that gets no tag', () => {
+  const untagged = (lines: readonly string[]) => lines.filter(line => line.includes('by its digest only'));
+
+  it('is told in a warning where others get one', async () => {
+    const run = await startRun({}, {});
+    for (const platform of ['linux/amd64', 'linux/arm64']) await run.build(platform);
+    const [tagged, other] = run.images;
+    const { lines } = await run.merge({ ...UNSIGNED, tags: tagEntries(`${tagged}:1.0`) });
+    expect(untagged(lines)).toEqual([expect.stringContaining(`no tag is for ${other}`)]);
+  });
+
+  it('is as it should be where no tag is wanted', async () => {
+    const run = await built();
+    const { lines } = await run.merge({ ...UNSIGNED, tags: [], pushByDigestOnly: true });
+    expect(untagged(lines)).toEqual([]);
+  });
+});

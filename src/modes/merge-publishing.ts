@@ -61,6 +61,7 @@ export async function pushSignAndTag(
   };
   const tags = listTags(publications, options);
   tellUseless(uselessPatterns(tags, options), runner);
+  tellUntagged(publications, runner);
   const isSigned = signing !== undefined;
   // What must not move ends the merge before anything is pushed; and where a tag shows the image, it is there.
   const before: TagStates = isSigned || options.immutable.length > 0 ? await readTags(tags) : new Map();
@@ -96,6 +97,17 @@ function tellUseless(patterns: readonly string[], { notice }: Runner): void {
   );
 }
 
+/** Whoever names a registry and forgets its tags would otherwise not hear of it. */
+function tellUntagged(publications: readonly Publication[], { warning }: Runner): void {
+  for (const { component, targets } of publications) {
+    if (targets.every(({ tags }) => tags.length === 0)) continue;
+    for (const { client, tags } of targets) {
+      if (tags.length === 0)
+        warning(`${component}: no tag is for ${client.name}, which gets the image by its digest only.`);
+    }
+  }
+}
+
 async function bringAll(places: readonly Place[], { connect, runner }: PublishingContext): Promise<void> {
   const bringing = { connect, onProgress: runner.info };
   await Promise.all(places.map(({ publication, target }) => bringChildren(publication, target, bringing)));
@@ -111,11 +123,15 @@ async function confirmAll(places: readonly Place[], shown: TagStates): Promise<v
   await Promise.all(places.map(({ publication, target }) => confirmIndex(publication, target, shown)));
 }
 
-async function keepAll(places: readonly Place[], { inputs, retry }: PublishingContext): Promise<void> {
+async function keepAll(
+  places: readonly Place[],
+  { inputs, retry, runner }: PublishingContext,
+): Promise<void> {
   const { keepTags: template } = inputs;
   if (template === undefined) return;
   const keeping = { template, retry };
   await Promise.all(places.map(({ publication, target }) => keepChildren(publication, target, keeping)));
+  runner.info(`Gave every manifest a tag of its own, by "keep-tags": ${oneLine(template)}.`);
 }
 
 /** A tag that moves is given the bytes of the index once more, and is read back: where none does, nothing tells of them. */

@@ -113,6 +113,6 @@ export function refuseImmutable(tags: readonly TagTarget[], states: TagStates, o
     ({ name, content }) => `  ${name} points at ${states.get(name)?.digest}, this image is ${content.digest}`,
   );
   throw new ManifoldError('tag-immutable', `Tags of "immutable-tags" exist already:\n${lines.join('\n')}`, {
-    hint: 'Publish under a new version, or take the tag out of "tags".',
+    hint: 'Publish under a new version, or take the tag out of "tags". Where the run was repeated: "Re-run all jobs" builds another image, "Re-run failed jobs" goes on with the one that was built.',
   });
 }
