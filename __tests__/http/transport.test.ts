@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Handler, serve } from '../../lab/parts/http.ts';
+import type { HttpResponse } from '../../src/http/transport.ts';
 import { answering, fine, get, reset, status } from '../servers/answering.ts';
 import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
 
@@ -230,6 +231,22 @@ describe('a fault that will not pass', () => {
 });
 
 describe('what only the caller takes for passing', () => {
+  it('is waited for from when it comes first, however long the server was ill before', async () => {
+    const pass = fakeClock();
+    const { url } = await answering(
+      status(503),
+      (...exchanged) => {
+        pass(40_000);
+        return status(503)(...exchanged);
+      },
+      status(404),
+      fine,
+    );
+    const retry = { budget: 60_000, base: 1, longest: 1 };
+    const alsoTransient = ({ status: code }: HttpResponse): boolean => code === 404;
+    expect((await transport({ retry }).request({ ...get(url), alsoTransient })).status).toBe(200);
+  });
+
   it('is not waited for as long as a fault of the server', async () => {
     const lagging = { alsoTransient: () => true };
     // The server wants 31 s; within a budget of minutes that is waited for only where a server is at fault.

@@ -1,6 +1,6 @@
 import { mayPass } from './faults.ts';
 import type { HttpRequest, HttpResponse, HttpStream } from './message.ts';
-import { forLag, isTransient, type Outcome, type RetryPolicy } from './retry.ts';
+import { isTransient, type Outcome } from './retry.ts';
 
 export type Answer = HttpResponse | HttpStream;
 
@@ -16,10 +16,9 @@ export function isFinal(request: HttpRequest, { answer, fault }: Tried<Answer>):
   return !isTransient(outcomeOf(answer)) && !isAwaited(request, answer);
 }
 
-/** What only this request takes for passing is waited for a shorter time: it may as well be for good. */
-export function policyFor(request: HttpRequest, { answer }: Tried<Answer>, policy: RetryPolicy): RetryPolicy {
-  const lags = answer !== undefined && !isTransient(outcomeOf(answer)) && isAwaited(request, answer);
-  return lags ? forLag(policy) : policy;
+/** Tells what only this request takes for passing, and what may as well be for good. */
+export function isLag(request: HttpRequest, { answer }: Tried<Answer>): boolean {
+  return answer !== undefined && !isTransient(outcomeOf(answer)) && isAwaited(request, answer);
 }
 
 export function outcomeOf(answer: Answer): Outcome {

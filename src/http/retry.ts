@@ -78,15 +78,14 @@ export class Patience {
   /**
    * Notes that a try has failed just now.
    * @param retryAfter what the server asked for
-   * @param policy another one for this failure only
    * @returns the wait before the next try, in milliseconds; undefined when there is to be none
    */
-  afterFailure(retryAfter?: string, policy = this.#policy): number | undefined {
+  afterFailure(retryAfter?: string): number | undefined {
     const now = performance.now();
     this.#firstFailure ??= now;
     this.#elapsed = now - this.#firstFailure;
     this.#failures++;
-    return nextDelay(policy, this.#failures, this.#elapsed, retryAfter);
+    return nextDelay(this.#policy, this.#failures, this.#elapsed, retryAfter);
   }
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ManifoldError } from '../errors.ts';
 import { beginning, collect } from './answer-body.ts';
 import { faultAt, mayPass, reasonOf, unreachable } from './faults.ts';
-import { type Answer, isFinal, outcomeOf, policyFor, type Tried } from './judgement.ts';
+import { type Answer, isFinal, isLag, outcomeOf, type Tried } from './judgement.ts';
 import {
   describe,
   GivenOnce,
@@ -12,7 +12,7 @@ import {
   isStream,
 } from './message.ts';
 import { redirectOf } from './redirect.ts';
-import { DEFAULT_RETRY, Patience, type RetryPolicy } from './retry.ts';
+import { DEFAULT_RETRY, forLag, Patience, type RetryPolicy } from './retry.ts';
 import { Sender } from './sender.ts';
 import { SourceFailure } from './upload.ts';
 
@@ -110,6 +110,8 @@ export class Transport {
 
   async #persist<A extends Answer>(request: HttpRequest, taking: Taking<A>): Promise<A> {
     const patience = new Patience(this.retry);
+    // Begins when something lags for the first time, however long the server was ill before.
+    const forLagging = new Patience(forLag(this.retry));
     const start = performance.now();
     let tries = 0;
     /** When the last try had failed. */
@@ -124,8 +126,8 @@ export class Transport {
       }
       const { answer, fault } = last;
       const isLast = tried === undefined || isFinal(request, tried);
-      const policy = policyFor(request, last, this.retry);
-      const delay = isLast ? undefined : patience.afterFailure(answer?.headers['retry-after'], policy);
+      const clock = isLag(request, last) ? forLagging : patience;
+      const delay = isLast ? undefined : clock.afterFailure(answer?.headers['retry-after']);
       if (delay === undefined) {
         if (answer !== undefined) return answer;
         throw unreachable(describe(request), request.url.host, fault, tries, ended - start);
