@@ -164,6 +164,22 @@ describe('a tag that another run moved while its registry was ill', () => {
     expect([shown(), puts()]).toEqual([other.digest, 1]);
   });
 
+  it('and that shows another image at each look is an error, and nothing is sent again', async () => {
+    const { registry, contents, store, result, puts } = await ill('2.0.0');
+    const images = [store('2.0.0'), store('3.0.0')];
+    registry.on({
+      method: 'GET',
+      path: pathOf('1'),
+      answer: () => {
+        const [next] = images;
+        if (next !== undefined) images.push(...images.splice(0, 1));
+        contents.tags.set('1', next?.digest ?? '');
+      },
+    });
+    expect((await failureOf(() => result)).code).toBe('tag-moved');
+    expect(puts()).toBe(1);
+  });
+
   it('to our own image is there', async () => {
     const { result, puts } = await ill('1.1.0');
     expect((await result).set).toHaveLength(1);

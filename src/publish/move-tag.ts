@@ -32,6 +32,9 @@ export function moveTag(target: TagTarget, options: MoveOptions): Promise<TagOut
   return new TagMove(target, options).make();
 }
 
+/** Who finds another image at each of so many looks, one after the other, finds no end. */
+const MOST_LOOKS = 5;
+
 /** What a look before another try has found: there is nothing more to send. */
 class Settled extends Error {
   readonly outcome: TagOutcome;
@@ -86,10 +89,11 @@ class TagMove {
    * the strength of an old look.
    */
   async #lookAgain(): Promise<void> {
-    for (;;) {
+    for (let looks = 1; ; looks++) {
       const outcome = await this.#look();
       if (outcome === undefined) break;
       if (outcome !== 'unsure') throw new Settled(outcome);
+      if (looks === MOST_LOOKS) throw this.#elsewhere();
       await sleep(this.#options.retry.base);
     }
     if (this.#shown === undefined) return;
@@ -99,13 +103,17 @@ class TagMove {
 
   /** Looks until the tag shows our image, or one that another run has moved it on to. */
   async #readTagBack(): Promise<TagOutcome> {
-    const { name, content } = this.#target;
     const outcome = await eventually(this.#options.retry, async () => {
       const seen = await this.#look();
       return seen === 'unsure' ? undefined : seen;
     });
     if (outcome !== undefined) return outcome;
-    throw tagMoved(name, content.digest, this.#shown?.digest, CONCURRENT);
+    throw this.#elsewhere();
+  }
+
+  #elsewhere(): ManifoldError {
+    const { name, content } = this.#target;
+    return tagMoved(name, content.digest, this.#shown?.digest, CONCURRENT);
   }
 
   /** What the tag shows now; undefined for what was there before, be it nothing, and for what need not stay. */
