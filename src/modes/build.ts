@@ -39,7 +39,9 @@ export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.Pro
   );
 
   const built = await runBuild(buildx, inputs, env);
-  const found = await runner.group('What the registries hold', () => readBack(inputs, built, runner, env));
+  const found = await runner.group('What the registries hold', () =>
+    readImageBack(inputs, built, runner, env),
+  );
   const record = makeRecord(inputs, run, node, found, { started, finished: new Date() });
   const bytes = formatRecord(record);
   const name = formatRecordName({
@@ -58,7 +60,7 @@ export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.Pro
 }
 
 /** What buildx says it pushed is held against what every registry gives out. */
-async function readBack(
+async function readImageBack(
   inputs: BuildInputs,
   built: Built,
   runner: Runner,

@@ -93,7 +93,7 @@ function tellUseless(patterns: readonly string[], { notice }: Runner): void {
   if (patterns.length === 0) return;
   const names = patterns.map(pattern => `"${oneLine(pattern)}"`).join(', ');
   notice(
-    `No tag of this merge matches ${names} of "immutable-tags". A pattern stands for the whole tag: v*.*.* matches v1.2.3, and not 1.2.3.`,
+    `No tag of this merge matches ${names} of "immutable-tags". A pattern stands for the whole tag, without the name of the image: v*.*.* matches v1.2.3, and not 1.2.3.`,
   );
 }
 

@@ -23,12 +23,13 @@ export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.Pro
   const run = readRun(env);
   if (inputs.githubToken !== undefined) runner.mask(inputs.githubToken);
   if (inputs.sign === 'keyless') requireIdTokenPermission(env);
-  const { transport, retry, registries } = openReach(inputs, runner, env);
+  const { transport, registries } = openReach(inputs, runner, env);
   try {
     const connect: Connect = repository => registries.repository(repository);
     const reader = new BuildReader(connect);
     const { images } = inputs;
     const imagesFor = images === undefined ? undefined : (component: string) => imagesOf(images, component);
+    const { retry } = transport;
     await publish({ inputs, run, runner, env, transport, retry, connect, reader, imagesFor });
   } catch (error) {
     // Whoever looks at the run's page first finds there what the log says.

@@ -1,4 +1,4 @@
-import { DEFAULT_RETRY, type RetryPolicy } from '../http/retry.ts';
+import { DEFAULT_RETRY } from '../http/retry.ts';
 import { Transport } from '../http/transport.ts';
 import { Registries } from '../registry/client.ts';
 import type { Runner } from '../runner/actions.ts';
@@ -7,7 +7,6 @@ import { VERSION } from '../version.ts';
 /** What a mode reaches the world by. Whoever opens it closes the transport. */
 export interface Reach {
   readonly transport: Transport;
-  readonly retry: RetryPolicy;
   readonly registries: Registries;
 }
 
@@ -23,5 +22,5 @@ export function openReach(ways: Ways, runner: Runner, env: NodeJS.ProcessEnv): R
   const userAgent = `manifold/${VERSION}`;
   const transport = new Transport({ env, retry, userAgent, onRetry: runner.info, onSecret });
   const registries = new Registries({ env, transport, onSecret, insecure: ways.insecureRegistries });
-  return { transport, retry, registries };
+  return { transport, registries };
 }
