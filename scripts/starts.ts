@@ -20,7 +20,7 @@ const STARTS: readonly Start[] = [
     inputs: { mode: 'build', images: 'localhost:1/app', platform: 'linux/amd64', records: 'records' },
     code: 'buildx-missing',
   },
-  { name: 'merge, signed', inputs: { mode: 'merge', tags: 'latest' }, code: 'no-id-token' },
+  { name: 'merge, signed', inputs: { mode: 'merge', tags: 'latest', sign: 'keyless' }, code: 'no-id-token' },
   { name: 'merge, unsigned', inputs: { mode: 'merge', tags: 'latest', sign: 'none' }, code: 'record-store' },
 ];
 

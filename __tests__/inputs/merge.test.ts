@@ -28,7 +28,7 @@ describe('the inputs of merge', () => {
       keepTags: undefined,
       tagPolicy: 'newest',
       immutableTags: [],
-      sign: 'keyless',
+      sign: undefined,
       trustedRoot: undefined,
       signingConfig: undefined,
       run: undefined,

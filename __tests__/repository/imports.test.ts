@@ -26,7 +26,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
     packages: ['@actions/artifact', 'valibot', 'node:*'],
   },
   registry: { rooms: ['document', 'errors', 'http', 'oci'], packages: ['valibot', 'node:*'] },
-  runner: { rooms: ['errors'], packages: ['@actions/core'] },
+  runner: { rooms: ['errors'], packages: ['@actions/core', 'node:fs'] },
   // Of the records it needs what makes a legal name, and nothing that reads or writes them.
   inputs: { rooms: ['document', 'errors', 'oci', 'records/name'], packages: ['valibot'] },
   buildx: {

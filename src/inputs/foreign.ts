@@ -24,6 +24,7 @@ export const MERGE_ONLY = [
   'keep-tags',
   'tag-policy',
   'immutable-tags',
+  'sign',
   'trusted-root',
   'signing-config',
   'run-id',

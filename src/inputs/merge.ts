@@ -34,7 +34,8 @@ export interface MergeInputs extends CommonInputs {
   readonly keepTags: string | undefined;
   readonly tagPolicy: 'newest' | 'overwrite' | 'never-move';
   readonly immutableTags: readonly string[];
-  readonly sign: 'keyless' | 'none';
+  /** Undefined: keyless where that tells the world nothing that is not public. */
+  readonly sign: 'keyless' | 'none' | undefined;
   readonly trustedRoot: string | undefined;
   readonly signingConfig: string | undefined;
   /** Another run whose builds are merged; undefined: this one. */
@@ -67,7 +68,7 @@ export function readMergeInputs(input: InputReader): MergeInputs {
     keepTags: readKeepTags(input),
     tagPolicy: input.oneOf('tag-policy', ['newest', 'overwrite', 'never-move']) ?? 'newest',
     immutableTags: input.list('immutable-tags', parseTagPattern),
-    sign: input.oneOf('sign', ['keyless', 'none']) ?? 'keyless',
+    sign: input.oneOf('sign', ['keyless', 'none']),
     ...readSigstore(input),
     run: readOtherRun(input),
   };

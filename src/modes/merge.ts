@@ -10,19 +10,23 @@ import type { RunRecords } from '../records/collect.ts';
 import { BuildsRefused } from '../records/problems.ts';
 import { indexTree, refusalSummary } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
-import { type Run, readRun } from '../runner/run.ts';
+import { type Run, readRun, readVisibility } from '../runner/run.ts';
 import { requireIdTokenPermission } from '../sign/identity-token.ts';
 import { pushSignAndTag } from './merge-publishing.ts';
 import { readRecords } from './merge-records.ts';
 import { report } from './merge-report.ts';
 import type { Signing } from './merge-signing.ts';
 import { openReach } from './registries.ts';
+import { decideSigning } from './signing-consent.ts';
 
 /** Makes one image of all builds of each component: collects, checks, pushes by digest, signs, and only then tags. */
-export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
+export async function merge(given: MergeInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
   const run = readRun(env);
-  if (inputs.githubToken !== undefined) runner.mask(inputs.githubToken);
-  if (inputs.sign === 'keyless') requireIdTokenPermission(env);
+  if (given.githubToken !== undefined) runner.mask(given.githubToken);
+  const hasOwnSigstore = given.trustedRoot !== undefined;
+  const sign = decideSigning({ sign: given.sign, hasOwnSigstore }, readVisibility(env));
+  const inputs = { ...given, sign };
+  if (sign === 'keyless') requireIdTokenPermission(env);
   const { transport, registries } = openReach(inputs, runner, env);
   try {
     const connect: Connect = repository => registries.repository(repository);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { ManifoldError } from '../errors.ts';
 
 /** What the runner tells every step about the run that it belongs to (GitHub's "Default environment variables"). */
@@ -33,4 +34,29 @@ export function readRun(env: NodeJS.ProcessEnv): Run {
     runAttempt: Number(env.GITHUB_RUN_ATTEMPT || 1),
     job: env.GITHUB_JOB ?? '',
   };
+}
+
+/** Who may see a repository. `internal`: everybody in its enterprise. */
+export type Visibility = 'public' | 'private' | 'internal';
+
+const VISIBILITIES: readonly unknown[] = ['public', 'private', 'internal'] satisfies Visibility[];
+
+/**
+ * Who may see the repository of the run, by the event that started it (GitHub's webhook payloads, `repository`).
+ * @returns undefined where the runner does not tell
+ */
+export function readVisibility({ GITHUB_EVENT_PATH: file }: NodeJS.ProcessEnv): Visibility | undefined {
+  if (!file) return undefined;
+  try {
+    const event: { repository?: { visibility?: unknown; private?: unknown } } | null = JSON.parse(
+      readFileSync(file, 'utf8'),
+    );
+    const { visibility, private: isPrivate } = event?.repository ?? {};
+    if (VISIBILITIES.includes(visibility)) return visibility as Visibility;
+    // Forges that know two kinds only, and old servers, say it so.
+    if (typeof isPrivate === 'boolean') return isPrivate ? 'private' : 'public';
+  } catch {
+    // No file, or none of the kind: then nothing is told.
+  }
+  return undefined;
 }
