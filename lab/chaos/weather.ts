@@ -56,7 +56,7 @@ export class Weather {
   requests = 0;
   readonly #kill: Kill | undefined;
   readonly #failures = new Map<string, number>();
-  #underWay = 0;
+  readonly #underWay = new Set<ServerResponse>();
   /** Ends the process; set when there is one. */
   onKill: () => void = () => {};
   killed = false;
@@ -69,8 +69,8 @@ export class Weather {
   /** Decides what becomes of a request. @returns whether it is answered, or its connection is gone */
   async meet(request: Passing, response: ServerResponse): Promise<boolean> {
     this.requests++;
-    this.#underWay++;
-    response.once('close', () => this.#underWay--);
+    this.#underWay.add(response);
+    response.once('close', () => this.#underWay.delete(response));
     if (this.#kill?.nth === this.requests) return this.#die(request, response, this.#kill.when);
     const wake = this.wakes.find(({ left, meets }) => left > 0 && meets(request));
     if (wake !== undefined) {
@@ -136,7 +136,9 @@ export class Weather {
   /** Resolves when the services have nothing to do any more: what a dead process had sent still has its effect. */
   async settled(): Promise<void> {
     for (let quiet = 0; quiet < 5; quiet++) {
-      if (this.#underWay > 0) quiet = -1;
+      // A response whose sender had gone already is destroyed, and its end is not told.
+      const open = [...this.#underWay].some(response => !response.destroyed);
+      if (open) quiet = -1;
       await sleep(1);
       await new Promise(resolve => setImmediate(resolve));
     }
