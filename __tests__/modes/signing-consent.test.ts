@@ -1,19 +1,11 @@
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decideSigning } from '../../src/modes/signing-consent.ts';
-import { readVisibility, type Visibility } from '../../src/runner/run.ts';
-import { failureOf, temporaryFolder } from '../servers/clients.ts';
+import type { Visibility } from '../../src/runner/run.ts';
+import { failureOf } from '../servers/clients.ts';
+import { eventFile } from '../servers/event.ts';
 import { startRun } from '../servers/run.ts';
 
 const ALL: readonly (Visibility | undefined)[] = ['public', 'private', 'internal', undefined];
-
-/** The file in which the runner tells of the event. */
-function eventFile(event: string): string {
-  const file = path.join(temporaryFolder(), 'event.json');
-  writeFileSync(file, event);
-  return file;
-}
 
 describe('without "sign"', () => {
   it('a public repository signs, and so does one with a Sigstore of its own', () => {
@@ -51,24 +43,4 @@ it.each(['keyless', 'none'] as const)('"sign: %s" is what somebody decided, wher
   for (const visibility of ALL) {
     expect(decideSigning({ sign, hasOwnSigstore: false }, visibility)).toBe(sign);
   }
-});
-
-describe('the event of a run', () => {
-  it.each([
-    ['its visibility', '{"repository":{"visibility":"internal","private":true}}', 'internal'],
-    ['a public one', '{"repository":{"visibility":"public","private":false}}', 'public'],
-    ['no more than that it is private', '{"repository":{"private":true}}', 'private'],
-    ['no more than that it is not', '{"repository":{"private":false}}', 'public'],
-    ['another kind', '{"repository":{"visibility":"secret"}}', undefined],
-    ['nothing', '{}', undefined],
-    ['nothing at all', 'null', undefined],
-    ['no JSON', '<html>', undefined],
-  ])('tells of the repository %s', (_, event, expected) => {
-    expect(readVisibility({ GITHUB_EVENT_PATH: eventFile(event) })).toBe(expected);
-  });
-
-  it('may be missing', () => {
-    expect(readVisibility({})).toBeUndefined();
-    expect(readVisibility({ GITHUB_EVENT_PATH: '/no/such/file' })).toBeUndefined();
-  });
 });

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { parseAnnotation } from '../../src/oci/annotations.ts';
 import { parseIndex } from '../../src/oci/manifest.ts';
 import { formatPlatform, parsePlatform } from '../../src/oci/platform.ts';
-import { type AssembleOptions, assemble } from '../../src/publish/assemble.ts';
+import { assemble } from '../../src/publish/assemble.ts';
 import { closeSet } from '../../src/records/closed-set.ts';
 import { failureOf, SHORT } from '../servers/clients.ts';
 import { TYPES } from '../servers/images.ts';
-import { type Built, publish, setUp, tagEntries } from './built.ts';
+import { assembleOptions, type Built, publish, setUp, tagEntries } from './built.ts';
 
 const VERSION = 'org.opencontainers.image.version';
 const DOCKER = { mediaType: TYPES.dockerManifest, attested: false };
@@ -98,21 +98,6 @@ describe.each([
   });
 });
 
-const options = ({ connect, reader }: Built, change: Partial<AssembleOptions> = {}): AssembleOptions => ({
-  destinations: { images: undefined, tags: tagEntries('1.0'), byDigestOnly: false },
-  connect,
-  reader,
-  server: 'https://github.com',
-  plan: undefined,
-  version: undefined,
-  metadata: [],
-  annotations: [],
-  format: 'oci',
-  singlePlatform: 'index',
-  onNotice: () => {},
-  ...change,
-});
-
 describe('a set that is not what it should be', () => {
   it('is refused by one table, of what the records lack and of what the registries hold', async () => {
     const all = await setUp({ platforms: ['linux/amd64'], retry: SHORT });
@@ -123,7 +108,7 @@ describe('a set that is not what it should be', () => {
     const platforms = ['linux/amd64', 'linux/arm64', 'linux/arm/v7', 'linux/s390x'].map(parsePlatform);
     const builds = [...all.records, wrong, gone];
     const closed = closeSet({ plan: undefined, builds }, { components: [], platforms, allowMissing: [] });
-    const error = await failureOf(() => assemble(closed, options(all)));
+    const error = await failureOf(() => assemble(closed, assembleOptions(all)));
     expect(error.code).toBe('missing-platform');
     const rows = error.message.split('\n').slice(2);
     expect(rows).toHaveLength(3);
@@ -150,7 +135,7 @@ describe('a set that is not what it should be', () => {
     const of = (problems: (typeof problem)[]) =>
       assemble(
         { components: platforms.length === 0 && problems.length > 0 ? [] : [all.set], problems },
-        options(all, { destinations }),
+        assembleOptions(all, { destinations }),
       );
     expect((await failureOf(() => of([problem]))).code).toBe('missing-platform');
     expect((await failureOf(() => of([]))).code).toBe('missing-input');

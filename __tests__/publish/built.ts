@@ -59,28 +59,38 @@ export type Built = Awaited<ReturnType<typeof setUp>>;
 export const buildsOf = ({ records, repositories, reader }: Built) =>
   readBuilds(records, repositories, reader);
 
+/** What a merge makes of builds when nobody says otherwise: tagged as 1.0. */
+export const assembleOptions = (
+  { connect, reader }: Pick<Built, 'connect' | 'reader'>,
+  change: Partial<AssembleOptions> = {},
+): AssembleOptions => ({
+  destinations: { images: undefined, tags: tagEntries('1.0'), byDigestOnly: false },
+  connect,
+  reader,
+  server: 'https://github.com',
+  plan: undefined,
+  version: undefined,
+  metadata: [],
+  annotations: [],
+  format: 'oci',
+  singlePlatform: 'index',
+  onNotice: () => {},
+  ...change,
+});
+
 /** What a merge makes of the builds; `notices` is what it tells of it. */
 export async function publish(
-  { set, connect, reader }: Pick<Built, 'set' | 'connect' | 'reader'>,
+  all: Pick<Built, 'set' | 'connect' | 'reader'>,
   change: Partial<AssembleOptions> = {},
 ): Promise<{ publication: Publication; notices: string[] }> {
   const notices: string[] = [];
   const [publication] = await assemble(
-    { components: [set], problems: [] },
-    {
+    { components: [all.set], problems: [] },
+    assembleOptions(all, {
       destinations: { images: undefined, tags: tagEntries('1.0', 'latest'), byDigestOnly: false },
-      connect,
-      reader,
-      server: 'https://github.com',
-      plan: undefined,
-      version: undefined,
-      metadata: [],
-      annotations: [],
-      format: 'oci',
-      singlePlatform: 'index',
       onNotice: notice => void notices.push(notice),
       ...change,
-    },
+    }),
   );
   return { publication: publication as Publication, notices };
 }

@@ -14,7 +14,7 @@ import { buildSummary } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
 import { type Run, readRun } from '../runner/run.ts';
 import { VERSION } from '../version.ts';
-import { openReach } from './registries.ts';
+import { openReach } from './reach.ts';
 
 /** Builds one platform, pushes it by digest, asks the registries what they hold, and leaves a record for the merge. */
 export async function build(inputs: BuildInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {

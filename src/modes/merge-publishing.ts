@@ -20,7 +20,7 @@ import type { Runner } from '../runner/actions.ts';
 import type { Signing } from './merge-signing.ts';
 
 /** What publishing takes of the merge. */
-interface PublishingContext {
+export interface PublishingContext {
   readonly inputs: MergeInputs;
   readonly runner: Runner;
   readonly retry: RetryPolicy;

@@ -1,5 +1,4 @@
 import { ManifoldError, oneLine } from '../errors.ts';
-import type { RetryPolicy } from '../http/retry.ts';
 import type { Transport } from '../http/transport.ts';
 import type { MergeInputs } from '../inputs.ts';
 import type { Repository } from '../oci/reference.ts';
@@ -13,13 +12,12 @@ import type { Runner } from '../runner/actions.ts';
 import type { Run } from '../runner/run.ts';
 
 /** What reading the records takes of the merge. */
-interface RecordsContext {
+export interface RecordsContext {
   readonly inputs: MergeInputs;
   readonly run: Run;
   readonly runner: Runner;
   readonly env: NodeJS.ProcessEnv;
   readonly transport: Transport;
-  readonly retry: RetryPolicy;
   readonly reader: BuildReader;
   /** The repositories of a component as the input says; undefined: wherever the builds pushed to. */
   readonly imagesFor: ((component: string) => readonly Repository[]) | undefined;
@@ -27,7 +25,7 @@ interface RecordsContext {
 
 /** Reads the records of the run that is merged, and begins to read what they are about. */
 export async function readRecords(context: RecordsContext): Promise<RunRecords> {
-  const { inputs, run, runner, env, transport, retry } = context;
+  const { inputs, run, runner, env, transport } = context;
   const { githubToken: token } = inputs;
   const other = otherRun(inputs, run);
   const origin = other ?? run;
@@ -36,7 +34,7 @@ export async function readRecords(context: RecordsContext): Promise<RunRecords> 
     run: other === undefined ? undefined : { ...other, token: requireToken(token) },
     token,
     env,
-    retry,
+    retry: transport.retry,
     transport,
     onRetry: runner.info,
     onSecret: runner.mask,

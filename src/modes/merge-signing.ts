@@ -1,4 +1,3 @@
-import type { RetryPolicy } from '../http/retry.ts';
 import type { Transport } from '../http/transport.ts';
 import type { MergeInputs } from '../inputs.ts';
 import { descriptorOf } from '../oci/manifest.ts';
@@ -17,7 +16,6 @@ interface SigningContext {
   readonly runner: Runner;
   readonly env: NodeJS.ProcessEnv;
   readonly transport: Transport;
-  readonly retry: RetryPolicy;
 }
 
 /** A Sigstore, ready to sign with and to verify by. Only a merge that signs loads this module and its libraries. */
@@ -44,7 +42,7 @@ export class Signing {
 
   /** Signs every image everywhere, and tells of each. */
   async sign(publications: readonly Publication[]): Promise<SigningReport> {
-    const { retry, runner } = this.#context;
+    const { transport, runner } = this.#context;
     const subjects = publications.map(publication => ({
       component: publication.component,
       children: childrenOf(publication.image),
@@ -54,7 +52,7 @@ export class Signing {
     const signing = await signEverywhere(subjects, {
       keyless: this.#keyless,
       verifier: this.#verifier,
-      retry,
+      retry: transport.retry,
     });
     for (const { component, repositories } of subjects) {
       const { manifests = 0, attached = 0 } = signing.subjects.get(component) ?? {};

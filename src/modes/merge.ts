@@ -1,8 +1,5 @@
-import type { RetryPolicy } from '../http/retry.ts';
-import type { Transport } from '../http/transport.ts';
 import { imagesOf } from '../inputs/image-templates.ts';
 import type { MergeInputs } from '../inputs.ts';
-import type { Repository } from '../oci/reference.ts';
 import { type AssembleOptions, assemble } from '../publish/assemble.ts';
 import { BuildReader, type Connect } from '../publish/read-builds.ts';
 import { closeSet } from '../records/closed-set.ts';
@@ -10,13 +7,13 @@ import type { RunRecords } from '../records/collect.ts';
 import { BuildsRefused } from '../records/problems.ts';
 import { indexTree, refusalSummary } from '../report/summary.ts';
 import type { Runner } from '../runner/actions.ts';
-import { type Run, readRun, readVisibility } from '../runner/run.ts';
+import { readRun, readVisibility } from '../runner/run.ts';
 import { requireIdTokenPermission } from '../sign/identity-token.ts';
-import { pushSignAndTag } from './merge-publishing.ts';
-import { readRecords } from './merge-records.ts';
+import { type PublishingContext, pushSignAndTag } from './merge-publishing.ts';
+import { type RecordsContext, readRecords } from './merge-records.ts';
 import { report } from './merge-report.ts';
 import type { Signing } from './merge-signing.ts';
-import { openReach } from './registries.ts';
+import { openReach } from './reach.ts';
 import { decideSigning } from './signing-consent.ts';
 
 /** Makes one image of all builds of each component: collects, checks, pushes by digest, signs, and only then tags. */
@@ -44,18 +41,7 @@ export async function merge(given: MergeInputs, runner: Runner, env: NodeJS.Proc
   }
 }
 
-interface Context {
-  readonly inputs: MergeInputs;
-  readonly run: Run;
-  readonly runner: Runner;
-  readonly env: NodeJS.ProcessEnv;
-  readonly transport: Transport;
-  readonly retry: RetryPolicy;
-  readonly connect: Connect;
-  readonly reader: BuildReader;
-  /** The repositories of a component as the input says; undefined: those of the plan, else of the builds. */
-  readonly imagesFor: ((component: string) => readonly Repository[]) | undefined;
-}
+type Context = RecordsContext & PublishingContext;
 
 async function publish(context: Context): Promise<void> {
   const { inputs, runner } = context;

@@ -1,7 +1,7 @@
 import type { RetryPolicy } from '../http/retry.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
-import { formatRepository, parseRepository } from '../oci/reference.ts';
+import { parseRepository } from '../oci/reference.ts';
 import { keepTagOf } from '../oci/tags.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { confirmManifest } from '../registry/confirm.ts';
@@ -61,14 +61,13 @@ export async function bringChildren(
   target: Target,
   options: PushOptions,
 ): Promise<void> {
-  const here = formatRepository(target.client.repository);
-  const foreign = image.platforms.filter(({ record }) => !record.images.includes(here));
+  const foreign = image.platforms.filter(({ record }) => !record.images.includes(target.client.name));
   const bySources = Map.groupBy(foreign, platform => sourcesFor(platform, target).join(' '));
   await Promise.all(
     [...bySources].map(([names, platforms]) => {
       const sources = names.split(' ').map(name => options.connect(parseRepository(name)));
       const manifests = platforms.flatMap(manifestsOf);
-      return copyManifests(sources, target.client, manifests, { ...PUSHED, onProgress: options.onProgress });
+      return copyManifests(sources, target.client, manifests, { onProgress: options.onProgress });
     }),
   );
 }

@@ -6,12 +6,16 @@ import type { BlobDescriptor } from '../oci/manifest.ts';
 import { hasBlob, sessionOf, uploadBlob } from './blob-upload.ts';
 import { checkedStream } from './checked-stream.ts';
 import type { Connection, RequestDetails } from './connection.ts';
+import { lost } from './failure.ts';
 
 /** How a blob came to be where it was wanted. */
 export type Arrival = 'present' | 'mounted' | 'uploaded';
 
 /** Config blobs and bundles are small; what a descriptor claims beyond this is not read into memory. Bytes. */
 const LARGEST_IN_MEMORY = 16 * 1024 * 1024;
+
+/** A registry may not show yet what it took a moment ago. */
+const LAGGING: RequestDetails = { alsoTransient: ({ status }) => status === 404 };
 
 /** The blobs of one repository (OCI distribution-spec 1.1, "Pulling blobs", "Pushing blobs"). */
 export class Blobs {
@@ -72,14 +76,13 @@ export class Blobs {
       const body = { size, open: () => source.#stream(descriptor) };
       await uploadBlob(this.#connection, digest, body, mount === 'mounted' ? undefined : mount);
       if (await this.#isKept(digest)) return 'uploaded';
-      throw lost(this.#connection, digest);
+      throw lost('blob', this.#connection.at(digest));
     });
   }
 
   /** Asks a registry that says that it took a blob whether it has it, which it may show late. */
   async #isKept(digest: Digest): Promise<boolean> {
-    const alsoTransient = ({ status }: HttpResponse): boolean => status === 404;
-    const response = await this.#connection.send('HEAD', `blobs/${digest}`, 'push', { alsoTransient });
+    const response = await this.#connection.send('HEAD', `blobs/${digest}`, 'push', LAGGING);
     return response.status !== 404;
   }
 
@@ -124,8 +127,7 @@ export class Blobs {
   async #stream(descriptor: BlobDescriptor): Promise<Readable> {
     const { digest } = descriptor;
     // Copied is what builds have pushed a moment ago, and what a manifest names that was there to be read.
-    const alsoTransient = ({ status }: HttpResponse): boolean => status === 404;
-    const answer = await this.#connection.open(`blobs/${digest}`, { alsoTransient });
+    const answer = await this.#connection.open(`blobs/${digest}`, LAGGING);
     if (!isStream(answer)) throw this.#connection.failure(answer, this.#reading(digest));
     return checkedStream(answer.body, descriptor, this.#connection);
   }
@@ -141,12 +143,4 @@ function retryFrom(again: () => Promise<Arrival>): (reason: unknown) => Promise<
     if (reason instanceof ManifoldError && reason.code === 'registry-not-found') return again();
     throw reason;
   };
-}
-
-function lost(connection: Connection, digest: Digest): ManifoldError {
-  return new ManifoldError(
-    'registry-not-found',
-    `The registry took the blob ${connection.at(digest)}, but does not show it.`,
-    { hint: 'The registry has lost it, or shows it late. No tag was moved: re-run this job later.' },
-  );
 }

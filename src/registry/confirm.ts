@@ -1,5 +1,5 @@
-import { ManifoldError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { lost } from './failure.ts';
 import type { RepositoryClient } from './repository-client.ts';
 
 /**
@@ -8,9 +8,5 @@ import type { RepositoryClient } from './repository-client.ts';
  */
 export async function confirmManifest(client: RepositoryClient, digest: Digest): Promise<void> {
   if ((await client.headManifest(digest, { justPushed: true })) !== undefined) return;
-  throw new ManifoldError(
-    'registry-not-found',
-    `The registry took the manifest ${client.name}@${digest}, but does not show it.`,
-    { hint: 'The registry has lost it, or shows it late. No tag was moved: re-run this job later.' },
-  );
+  throw lost('manifest', `${client.name}@${digest}`);
 }

@@ -178,3 +178,12 @@ function forbiddenHint(repository: string, isLoggedIn: boolean): string {
     return `${known} The account, or its access token, needs the right to write, and the organisation must exist.`;
   return `${known} For ghcr.io the job needs "permissions: packages: write" and the package must be connected to this repository.`;
 }
+
+/** The error of something that a registry said it took. */
+export function lost(kind: 'manifest' | 'blob', name: string): ManifoldError {
+  return new ManifoldError(
+    'registry-not-found',
+    `The registry took the ${kind} ${name}, but does not show it.`,
+    { hint: 'The registry has lost it, or shows it late. No tag was moved: re-run this job later.' },
+  );
+}
