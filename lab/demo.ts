@@ -165,7 +165,7 @@ function showResult(release: Release, json: MergeJson, requests: readonly [strin
   }
   say();
   say(`all signed by ${IDENTITY}`);
-  say(`  according to ${json.signed?.issuer}`);
+  say(`  according to ${json.signed?.by[0]?.issuer}`);
   say();
   say(`The merge took ${requests.map(([service, count]) => `${count} × ${service}`).join(', ')}.`);
   say();

@@ -8,7 +8,7 @@ import { Guard } from './parts/guard.ts';
 import type { JobClaims } from './parts/oidc-claims.ts';
 import { type OidcIssuer, startOidcIssuer } from './parts/oidc-issuer.ts';
 import { type Credentials, type Registry, type RegistryKind, startRegistry } from './parts/registries.ts';
-import { type Sigstore, startSigstore } from './parts/sigstore.ts';
+import { type Sigstore, type SigstoreOptions, startSigstore } from './parts/sigstore.ts';
 import { binDirectory } from './tools/catalog.ts';
 import { requireRoot } from './tools/debian.ts';
 
@@ -16,8 +16,11 @@ export interface LabOptions {
   /** The runners' BuildKit daemons: both, or those named. Needs root. */
   buildkit?: boolean | readonly Architecture[];
   registries?: readonly RegistryKind[];
-  /** Fulcio, Rekor, timestamp authority, certificate log; the OIDC issuer comes with them. */
-  sigstore?: boolean;
+  /**
+   * Fulcio, Rekor, timestamp authority, certificate log; the OIDC issuer comes with them. `true` is a Rekor v2,
+   * `{ logs: [1] }` adds a Rekor v1.
+   */
+  sigstore?: boolean | SigstoreOptions;
   /** The artifact service of the runs. */
   artifacts?: boolean;
 }
@@ -192,7 +195,11 @@ class RunningLab implements Lab {
     const issuer = await startOidcIssuer();
     this.#issuer = issuer;
     this.#closers.push(() => issuer.close());
-    const sigstore = await startSigstore(this.#guard, issuer.url);
+    const sigstore = await startSigstore(
+      this.#guard,
+      issuer.url,
+      options.sigstore === true ? {} : options.sigstore,
+    );
     this.#sigstore = sigstore;
     this.#closers.push(() => sigstore.close());
   }

@@ -20,7 +20,7 @@ const interrupted = new Promise<string>(resolve => {
 const starting = startLab({
   buildkit: !withoutBuildKit,
   registries: ['plain', 'htpasswd', 'tls', 'olareg', 'crane'],
-  sigstore: true,
+  sigstore: { logs: [1, 2] },
   artifacts: true,
 });
 const lab = await starting.catch((error: unknown) => {
@@ -28,6 +28,7 @@ const lab = await starting.catch((error: unknown) => {
   process.exit(1);
 });
 const context = await prepareContext('hello', await lab.folder('hello'));
+const logV1 = await lab.sigstore.signingConfigFor('signing-config-v1', {}, { logs: [1] });
 console.log(describe(lab, context, Date.now() - began));
 // A promise alone does not keep the process alive, an interval does.
 const alive = setInterval(() => {}, 60_000);
@@ -45,12 +46,14 @@ function describe(running: Lab, contextFolder: string, milliseconds: number): st
   const rows: [string, string][] = [
     ...running.registries.map((registry): [string, string] => [registry.kind, describeRegistry(registry)]),
     ['fulcio', urls.fulcio],
+    ['rekor v1', urls.rekorV1],
     ['rekor v2', urls.rekor],
     ['timestamps', `${urls.tsa}/api/v1/timestamp`],
     ['OIDC issuer', running.issuer.url],
     ['artifacts', running.artifacts.url],
     ['trusted root', trustedRoot],
     ['signing config', signingConfig],
+    ['  of rekor v1', logV1],
     ['logs', running.logs],
   ];
   if (!withoutBuildKit) rows.push(['builders', builders(running)]);

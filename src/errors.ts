@@ -25,6 +25,8 @@ export type ErrorCode =
   | 'signing-failed'
   | 'signing-config'
   | 'signature-unverified'
+  | 'verification-failed'
+  | 'verification-incomplete'
   | 'credentials'
   | 'tag-moved'
   | 'tag-immutable'

@@ -19,6 +19,10 @@ async function main(): Promise<void> {
         const { merge } = await import('./modes/merge.ts');
         return await merge(inputs, runner, process.env);
       }
+      case 'verify': {
+        const { verify } = await import('./modes/verify.ts');
+        return await verify(inputs, runner, process.env);
+      }
     }
   } catch (error) {
     const { fail } = await import('./runner/actions.ts');

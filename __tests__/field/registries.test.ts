@@ -41,7 +41,7 @@ describe('a registry that lags', () => {
       times: 2,
       answer: (_request, response) => sendJson(response, status, answer),
     });
-    const { outputs } = await run.merge({ ...PATIENT, sign: 'none' });
+    const { outputs } = await run.merge({ ...PATIENT, sign: [] });
     expect(run.tags()).toEqual({ '1.0': outputs.digest, latest: outputs.digest });
   });
 
@@ -52,7 +52,7 @@ describe('a registry that lags', () => {
       times: 2,
       answer: (_, response) => sendJson(response, 404, { errors: [{ code: 'MANIFEST_BLOB_UNKNOWN' }] }),
     });
-    await run.merge({ ...PATIENT, sign: 'none' });
+    await run.merge({ ...PATIENT, sign: [] });
     expect(Object.keys(run.tags())).toEqual(['1.0', 'latest']);
   });
 });
@@ -94,7 +94,7 @@ describe('a rate limit', () => {
 
 it('manifests without a tag keep one of their own, for registries that clean up', async () => {
   const run = await built();
-  const { outputs } = await run.merge({ sign: 'none', keepTags: 'keep-{{short}}' });
+  const { outputs } = await run.merge({ sign: [], keepTags: 'keep-{{short}}' });
   const contents = registryOf(run).repository('acme/app');
   const kept = [...contents.tags].filter(([tag]) => tag.startsWith('keep-')).map(([, digest]) => digest);
   const index = JSON.parse(String(contents.manifests.get(outputs.digest ?? '')?.bytes));
@@ -114,7 +114,7 @@ describe('annotations', () => {
 
   it('of docker/metadata-action reach the index, and it is said where they went', async () => {
     const run = await built();
-    const told = await run.merge({ sign: 'none', tags: [], metadata: METADATA });
+    const told = await run.merge({ sign: [], tags: [], metadata: METADATA });
     expect(tagged(run, '1.0').annotations).toMatchObject({
       'org.opencontainers.image.title': 'The "app" = ü',
       'org.opencontainers.image.version': '1.0.0',
@@ -125,11 +125,11 @@ describe('annotations', () => {
 
   it('have one time of creation for all, the same in a re-run', async () => {
     const run = await built();
-    const first = await run.merge({ sign: 'none', tags: [], metadata: METADATA });
+    const first = await run.merge({ sign: [], tags: [], metadata: METADATA });
     expect(tagged(run, '1.0').annotations['org.opencontainers.image.created']).toBe(
       '2026-11-21T10:00:00.000Z',
     );
-    const second = await run.merge({ sign: 'none', tags: [], metadata: METADATA }, 2);
+    const second = await run.merge({ sign: [], tags: [], metadata: METADATA }, 2);
     expect(second.outputs.digest).toBe(first.outputs.digest);
   });
 
@@ -137,7 +137,7 @@ describe('annotations', () => {
     const run = await built();
     const value = `it's "a" b=c\nand more`;
     await run.merge({
-      sign: 'none',
+      sign: [],
       annotations: [`index:note=${value}`, `manifest-descriptor[linux/arm64]:note=${value}`].map(
         parseAnnotation,
       ),
@@ -170,7 +170,7 @@ describe('a tag', () => {
       annotations: [],
       ...(version === undefined ? {} : { version }),
     };
-    const inputs = { sign: 'none', metadata, tags: tagEntries('latest') } as const;
+    const inputs = { sign: [], metadata, tags: tagEntries('latest') } as const;
     return {
       run,
       merge: (changes = {}) =>
@@ -240,7 +240,7 @@ describe('media types', () => {
     const run = await startRun();
     await run.build('linux/amd64', docker);
     await run.build('linux/arm64');
-    const error = await failureOf(() => run.merge({ sign: 'none' }));
+    const error = await failureOf(() => run.merge({ sign: [] }));
     expect(error.code).toBe('mixed-media-types');
     expect(error.message).toContain('linux/amd64');
     expect(registryOf(run).count('PUT', /./)).toBe(0);
@@ -249,7 +249,7 @@ describe('media types', () => {
   it('of Docker throughout make a manifest list, which says what it cannot carry', async () => {
     const run = await startRun();
     for (const platform of BOTH) await run.build(platform, docker);
-    const told = await run.merge({ sign: 'none', format: 'docker' });
+    const told = await run.merge({ sign: [], format: 'docker' });
     expect(tagged(run, '1.0').mediaType).toBe('application/vnd.docker.distribution.manifest.list.v2+json');
     expect(told.lines.join()).toContain('carries no annotations');
   });
@@ -258,7 +258,7 @@ describe('media types', () => {
     const run = await startRun();
     for (const platform of BOTH) await run.build(platform, docker);
     const annotations = [parseAnnotation('index:a=b')];
-    const error = await failureOf(() => run.merge({ sign: 'none', format: 'docker', annotations }));
+    const error = await failureOf(() => run.merge({ sign: [], format: 'docker', annotations }));
     expect(error.message).toContain('carries no annotations');
   });
 });

@@ -30,7 +30,7 @@ describe('names that begin alike', () => {
 
   it('never mix: each component is merged from its own builds, all of them in one merge', async () => {
     const { run, expected } = await builtAll();
-    const { outputs } = await run.merge({ sign: 'none' });
+    const { outputs } = await run.merge({ sign: [] });
     for (const component of COMPONENTS) {
       expect(children(outputs, component)).toEqual(expected[component]);
       const { digest } = JSON.parse(outputs.json ?? '').components[component];
@@ -41,7 +41,7 @@ describe('names that begin alike', () => {
 
   it('never mix where one of them is merged alone', async () => {
     const { run, expected } = await builtAll();
-    const { outputs } = await run.merge({ sign: 'none', components: ['app'] });
+    const { outputs } = await run.merge({ sign: [], components: ['app'] });
     expect(children(outputs)).toEqual(expected.app);
     for (const other of COMPONENTS.slice(1)) expect(run.tags(0, other)).toEqual({});
   });
@@ -52,7 +52,7 @@ describe('a re-run', () => {
     const run = await startRun();
     for (const platform of BOTH) await run.build(platform, { attempt: 1 });
     const again = await run.build('linux/arm64', { attempt: 2, content: 'mended' });
-    const { outputs } = await run.merge({ sign: 'none' }, 2);
+    const { outputs } = await run.merge({ sign: [] }, 2);
     expect(children(outputs)[1]).toBe(`linux/arm64 ${again.manifest.descriptor.digest}`);
   });
 
@@ -118,7 +118,7 @@ describe('a set that is not what it should be', () => {
       components: ['app'],
       platforms: platforms(...BOTH),
       allowMissing: platforms('linux/arm64'),
-      sign: 'none',
+      sign: [],
     });
     expect(children(told.outputs)).toHaveLength(1);
     expect(JSON.parse(told.outputs.json ?? '').components.app.missing).toEqual(['linux/arm64']);
@@ -144,12 +144,12 @@ describe('a plan', () => {
     const run = await startRun();
     await run.plan([planned(run, 'app', ...BOTH), planned(run, 'api', 'linux/amd64')]);
     for (const platform of BOTH) await run.build(platform, { matrixSize: 3 });
-    const error = await failureOf(() => run.merge({ tags: [], sign: 'none' }));
+    const error = await failureOf(() => run.merge({ tags: [], sign: [] }));
     expect(error.code).toBe('missing-platform');
     expect(error.message).toMatch(/api +linux\/amd64 +a build +no record/);
     expect(run.tags()).toEqual({});
     await run.build('linux/amd64', { component: 'api', matrixSize: 3 });
-    const { outputs } = await run.merge({ tags: [], sign: 'none' });
+    const { outputs } = await run.merge({ tags: [], sign: [] });
     expect(Object.keys(run.tags())).toEqual(['1.0']);
     expect(Object.keys(run.tags(0, 'api'))).toEqual(['1.0']);
     const { digest } = JSON.parse(outputs.json ?? '').components.app;
@@ -181,7 +181,7 @@ it('slashes and variants of platforms never break a name, and are told apart', a
   const run = await startRun();
   const variants = ['linux/arm/v6', 'linux/arm/v7', 'linux/arm64/v8', 'linux/amd64'];
   for (const platform of variants) await run.build(platform, { matrixSize: 4, content: platform });
-  const { outputs } = await run.merge({ sign: 'none', tags: tagEntries('1.0') });
+  const { outputs } = await run.merge({ sign: [], tags: tagEntries('1.0') });
   expect(children(outputs).map(line => line.split(' ')[0])).toEqual([
     'linux/amd64',
     'linux/arm64',

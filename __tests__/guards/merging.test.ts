@@ -5,7 +5,7 @@ import type { TestRegistry } from '../servers/registry.ts';
 import { startRun, tagEntries } from '../servers/run.ts';
 
 const OLD = `sha256:${'0'.repeat(64)}`;
-const UNSIGNED = { sign: 'none', trustedRoot: undefined, signingConfig: undefined } as const;
+const UNSIGNED = { sign: [], trustedRoot: undefined, signingConfig: undefined } as const;
 const BOTH = ['linux/amd64', 'linux/arm64'];
 
 async function built(...kinds: Parameters<typeof startRun>) {

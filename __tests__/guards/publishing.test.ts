@@ -3,15 +3,15 @@ import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import { descriptorOf, manifestContent } from '../../src/oci/manifest.ts';
 import { childrenOf } from '../../src/publish/index-image.ts';
 import { moveTags } from '../../src/publish/move-tags.ts';
-import { type SubjectReport, signEverywhere } from '../../src/publish/sign.ts';
+import type { SubjectReport } from '../../src/publish/sign.ts';
 import { sameIdentity } from '../../src/sign/identity.ts';
-import { Keyless } from '../../src/sign/keyless.ts';
-import { chooseServices } from '../../src/sign/services.ts';
-import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
+import { searchSignatures } from '../../src/sign/search.ts';
+import { SignatureVerifier } from '../../src/sign/signature-verifier.ts';
 import { publish, setUp as startBuilt, tagEntries } from '../publish/built.ts';
 import { TAG_OPTIONS, tagOf } from '../publish/tagging.ts';
-import { clientOf, FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
+import { clientOf, FAST, failureOf, opened, SHORT } from '../servers/clients.ts';
 import { made, ORIGIN, pushImage, storeManifest, TYPES } from '../servers/images.ts';
+import { handOf, identitiesOf, signEverywhere, validOf } from '../servers/keyless.ts';
 import { type SeenRequest, sha256, startRegistry, type TestRegistry } from '../servers/registry.ts';
 import { startRun } from '../servers/run.ts';
 import { startSigstore } from '../servers/sigstore.ts';
@@ -60,8 +60,8 @@ describe('the index of a merge', () => {
 
   it.each([
     ['signed', {}],
-    ['by digest only', { tags: [], pushByDigestOnly: true, sign: 'none' }],
-    ['where all tags stay', { tags: tagEntries('latest'), tagPolicy: 'never-move', sign: 'none' }],
+    ['by digest only', { tags: [], pushByDigestOnly: true, sign: [] }],
+    ['where all tags stay', { tags: tagEntries('latest'), tagPolicy: 'never-move', sign: [] }],
   ] as const)('that a registry says it took and has not is missed: %s', async (_, inputs) => {
     const run = await built();
     const before = run.registries.map((registry, position) => {
@@ -112,18 +112,21 @@ async function signing() {
     opened(startOidcIssuer()),
     opened(startSigstore()),
   ]);
-  const verifier = new BundleVerifier(sigstore.root);
+  const verifier = new SignatureVerifier({ root: sigstore.root, keys: [] });
   const sign = async (from = issuer, claims = {}, retry = FAST) => {
-    const keyless = new Keyless({
-      env: from.jobEnvironment(claims),
-      services: chooseServices(sigstore.config, new Date()),
-      transport: transport(),
-      onSecret: () => {},
-    });
-    const { identity, subjects } = await signEverywhere([subject], { keyless, verifier, retry });
-    return { identity, ...(subjects.get('app') as SubjectReport) };
+    const identify = handOf(from.jobEnvironment(claims), sigstore, { retry: FAST });
+    const options = {
+      hands: [await identify()],
+      formats: ['bundle'],
+      annotations: {},
+      verifier,
+      retry,
+    } as const;
+    const { signatories, subjects } = await signEverywhere([subject], options);
+    return { identity: identitiesOf(signatories)[0], ...(subjects.get('app') as SubjectReport) };
   };
-  const signers = async () => (await searchSignatures(client, image.content.digest, verifier)).valid;
+  const signers = async () =>
+    validOf(await searchSignatures(client, image.content.digest, verifier, { formats: ['bundle'] }));
   return { registry, issuer, another, sign, signers };
 }
 
@@ -152,7 +155,7 @@ describe('a signature', () => {
     const second = await sign(another);
     expect(second.attached).toBe(first.attached);
     expect(second.attached).toBe(second.manifests);
-    expect(second.identity).toEqual({ name: first.identity.name, issuer: another.url });
+    expect(second.identity).toEqual({ name: first.identity?.name, issuer: another.url });
     expect((await signers()).map(signer => signer.issuer).sort()).toEqual([issuer.url, another.url].sort());
     expect((await sign(another)).attached).toBe(0);
   });
@@ -216,7 +219,7 @@ describe('a tag', () => {
         response.writeHead(503, { 'retry-after': '1' }).end();
       },
     });
-    const told = await run.merge({ sign: 'none', tags: tagEntries('main'), retryBudget: 60_000 });
+    const told = await run.merge({ sign: [], tags: tagEntries('main'), retryBudget: 60_000 });
     expect(run.tags(0).main).toBe(newer.descriptor.digest);
     expect(told.outputs['unmoved-tags']).toBe(`${run.images[0]}:main`);
   });

@@ -8,7 +8,7 @@ import { failureOf, temporaryFolder } from '../servers/clients.ts';
 import { ORIGIN } from '../servers/images.ts';
 import { startRun, tagEntries } from '../servers/run.ts';
 
-const UNSIGNED = { sign: 'none', trustedRoot: undefined, signingConfig: undefined } as const;
+const UNSIGNED = { sign: [], trustedRoot: undefined, signingConfig: undefined } as const;
 
 async function built() {
   const run = await startRun();

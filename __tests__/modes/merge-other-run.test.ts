@@ -16,7 +16,7 @@ describe('a merge of another run', () => {
     }
     run.artifacts.describeRun(OTHER, description);
     const inputs = {
-      sign: 'none' as const,
+      sign: [],
       run: { id: OTHER, repository: undefined },
       githubToken: run.artifacts.restToken,
     };

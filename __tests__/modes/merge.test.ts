@@ -33,14 +33,20 @@ describe('a merge', () => {
         { platform: 'linux/amd64', digest: run.pushed.amd64.manifest.descriptor.digest },
         { platform: 'linux/arm64', digest: run.pushed.arm64.manifest.descriptor.digest },
       ],
-      signed: { issuer: run.issuer.url, manifests: 5, attached: 10 },
+      signed: {
+        by: [{ issuer: run.issuer.url }],
+        formats: ['bundle'],
+        manifests: 5,
+        signatures: 10,
+        attached: 10,
+      },
     });
     expect(told.pages.join()).toContain('cosign verify');
   });
 
   it('without signing needs no identity, and asks for none', async () => {
     const run = await built();
-    const told = await run.merge({ sign: 'none', trustedRoot: undefined, signingConfig: undefined });
+    const told = await run.merge({ sign: [], trustedRoot: undefined, signingConfig: undefined });
     expect(run.tags()).toEqual({ '1.0': told.outputs.digest, latest: told.outputs.digest });
     expect(run.issuer.given).toEqual([]);
     expect(run.sigstore.log).toEqual([]);
@@ -49,7 +55,7 @@ describe('a merge', () => {
 
   it('without signing costs at most 11 requests for 2 attested platforms and 1 tag', async () => {
     const run = await built();
-    await run.merge({ sign: 'none', tags: tagEntries('1.0') });
+    await run.merge({ sign: [], tags: tagEntries('1.0') });
     expect(registryOf(run).log.length).toBeLessThanOrEqual(11);
   });
 
@@ -66,7 +72,7 @@ describe('a merge', () => {
   it('takes the newest attempt of each build', async () => {
     const run = await built();
     const again = await run.build('linux/arm64', { attempt: 2, content: 'mended' });
-    const told = await run.merge({ sign: 'none' }, 2);
+    const told = await run.merge({ sign: [] }, 2);
     expect(JSON.parse(told.outputs.json ?? '').components.app.platforms[1].digest).toBe(
       again.manifest.descriptor.digest,
     );

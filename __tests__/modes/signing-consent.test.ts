@@ -1,26 +1,27 @@
 import { describe, expect, it } from 'vitest';
+import type { SigningHand } from '../../src/inputs.ts';
 import { decideSigning } from '../../src/modes/signing-consent.ts';
 import type { Visibility } from '../../src/runner/run.ts';
 import { failureOf } from '../servers/clients.ts';
 import { eventFile } from '../servers/event.ts';
 import { startRun } from '../servers/run.ts';
 
+const UNDECIDED = { sign: undefined, trustedRoot: undefined };
 const ALL: readonly (Visibility | undefined)[] = ['public', 'private', 'internal', undefined];
 
 describe('without "sign"', () => {
   it('a public repository signs, and so does one with a Sigstore of its own', () => {
-    expect(decideSigning({ sign: undefined, hasOwnSigstore: false }, 'public')).toBe('keyless');
+    expect(decideSigning(UNDECIDED, 'public')).toEqual(['keyless']);
     for (const visibility of ALL) {
-      expect(decideSigning({ sign: undefined, hasOwnSigstore: true }, visibility)).toBe('keyless');
+      expect(decideSigning({ ...UNDECIDED, trustedRoot: 'root.json' }, visibility)).toEqual(['keyless']);
     }
   });
 
   it.each(['private', 'internal', undefined] as const)('one that is %s is asked', async visibility => {
-    const wish = { sign: undefined, hasOwnSigstore: false };
-    const error = await failureOf(() => decideSigning(wish, visibility));
+    const error = await failureOf(() => decideSigning(UNDECIDED, visibility));
     expect(error.code).toBe('missing-input');
     expect(error.message).toContain('public for ever');
-    for (const way of ['"sign: keyless"', '"sign: none"', '"trusted-root"'])
+    for (const way of ['"sign: keyless"', '"sign: key"', '"sign: none"', '"trusted-root"'])
       expect(error.hint).toContain(way);
   });
 
@@ -31,16 +32,18 @@ describe('without "sign"', () => {
     if (registry === undefined) throw new Error('no registry');
     registry.log.length = 0;
     const GITHUB_EVENT_PATH = eventFile('{"repository":{"private":true}}');
-    const undecided = { sign: undefined, trustedRoot: undefined, signingConfig: undefined };
-    const error = await failureOf(() => run.merge(undecided, 1, { GITHUB_EVENT_PATH }));
+    const error = await failureOf(() =>
+      run.merge({ ...UNDECIDED, signingConfig: undefined }, 1, { GITHUB_EVENT_PATH }),
+    );
     expect(error.message).toContain('This repository is private, and the input "sign" is missing.');
     expect(registry.log).toEqual([]);
     expect(run.sigstore.log).toEqual([]);
   });
 });
 
-it.each(['keyless', 'none'] as const)('"sign: %s" is what somebody decided, wherever it is', sign => {
-  for (const visibility of ALL) {
-    expect(decideSigning({ sign, hasOwnSigstore: false }, visibility)).toBe(sign);
-  }
-});
+it.each<SigningHand[][]>([[['keyless']], [['key']], [['keyless', 'key']], [[]]])(
+  'that %j signs is what somebody decided, wherever it is',
+  sign => {
+    for (const visibility of ALL) expect(decideSigning({ ...UNDECIDED, sign }, visibility)).toBe(sign);
+  },
+);

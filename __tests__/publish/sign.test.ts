@@ -4,14 +4,17 @@ import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { descriptorOf } from '../../src/oci/manifest.ts';
 import { childrenOf } from '../../src/publish/index-image.ts';
-import { type SigningSubject, type SubjectReport, signEverywhere } from '../../src/publish/sign.ts';
-import { Keyless } from '../../src/sign/keyless.ts';
-import { chooseServices } from '../../src/sign/services.ts';
-import { BundleVerifier, searchSignatures } from '../../src/sign/verify.ts';
-import { FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
+import type { SubjectReport } from '../../src/publish/sign.ts';
+import type { SigningSubject } from '../../src/publish/signing-places.ts';
+import { searchSignatures } from '../../src/sign/search.ts';
+import { SignatureVerifier } from '../../src/sign/signature-verifier.ts';
+import { FAST, failureOf, opened, SHORT } from '../servers/clients.ts';
+import { handOf, identitiesOf, signEverywhere, validOf } from '../servers/keyless.ts';
 import type { RegistryOptions } from '../servers/registry.ts';
 import { startSigstore } from '../servers/sigstore.ts';
 import { publish, setUp as startBuilt } from './built.ts';
+
+const BUNDLES = { formats: ['bundle'], annotations: {} } as const;
 
 /** Registries with an image of two platforms, pushed by digest, and a Sigstore to sign it. */
 async function setUp(...kinds: RegistryOptions[]) {
@@ -28,21 +31,20 @@ async function setUp(...kinds: RegistryOptions[]) {
     repositories: clients,
   };
   const [issuer, sigstore] = await Promise.all([opened(startOidcIssuer()), opened(startSigstore())]);
-  const keylessOf = (claims = {}, retry = FAST) =>
-    new Keyless({
-      env: issuer.jobEnvironment(claims),
-      services: chooseServices(sigstore.config, new Date()),
-      transport: transport({ retry }),
-      onSecret: () => {},
-    });
-  const verifier = new BundleVerifier(sigstore.root);
+  const handFor = (claims = {}, retry = FAST) => handOf(issuer.jobEnvironment(claims), sigstore, { retry });
+  const verifier = new SignatureVerifier({ root: sigstore.root, keys: [] });
   const manifests = subject.children.map(({ digest }) => digest);
-  const sign = async (retry = FAST, keyless = keylessOf()) => {
-    const { identity, subjects } = await signEverywhere([subject], { keyless, verifier, retry });
-    return { identity, ...(subjects.get('app') as SubjectReport) };
+  const sign = async (retry = FAST, identify = handFor()) => {
+    const options = { ...BUNDLES, hands: [await identify()], verifier, retry };
+    const { signatories, subjects } = await signEverywhere([subject], options);
+    return { identity: identitiesOf(signatories)[0], ...(subjects.get('app') as SubjectReport) };
   };
   const identities = async (position: number, digest: Digest) =>
-    (await searchSignatures(clients[position] as (typeof clients)[0], digest, verifier)).valid;
+    validOf(
+      await searchSignatures(clients[position] as (typeof clients)[0], digest, verifier, {
+        formats: ['bundle'],
+      }),
+    );
   return {
     registries,
     clients,
@@ -52,7 +54,7 @@ async function setUp(...kinds: RegistryOptions[]) {
     issuer,
     sigstore,
     verifier,
-    keylessOf,
+    handFor,
     sign,
     identities,
   };
@@ -66,7 +68,12 @@ describe.each([
     const { image, manifests, issuer, sign, identities } = await setUp(kind);
     const report = await sign();
     const name = 'https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main';
-    expect(report).toEqual({ identity: { name, issuer: issuer.url }, manifests: 5, attached: 5 });
+    expect(report).toEqual({
+      identity: { name, issuer: issuer.url },
+      manifests: 5,
+      signatures: 5,
+      attached: 5,
+    });
     for (const digest of [...manifests, image.content.digest]) {
       expect(await identities(0, digest)).toEqual([{ name, issuer: issuer.url }]);
     }
@@ -84,10 +91,10 @@ describe.each([
   });
 
   it('by another identity adds its own signature', async () => {
-    const { sign, keylessOf, image, identities } = await setUp(kind);
+    const { sign, handFor, image, identities } = await setUp(kind);
     await sign();
     const other = { job_workflow_ref: 'acme/widget/.github/workflows/other.yml@refs/heads/main' };
-    expect((await sign(FAST, keylessOf(other))).attached).toBe(5);
+    expect((await sign(FAST, handFor(other))).attached).toBe(5);
     expect((await identities(0, image.content.digest)).map(({ name }) => name).sort()).toEqual([
       'https://github.com/acme/widget/.github/workflows/other.yml@refs/heads/main',
       'https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main',
@@ -153,7 +160,7 @@ describe('signing an image', () => {
   });
 
   it('is not done because somebody else signed the same', async () => {
-    const { registries, sign, keylessOf } = await setUp({ referrers: 'api' });
+    const { registries, sign, handFor } = await setUp({ referrers: 'api' });
     await sign();
     const before = new Set(registries[0]?.repository('acme/app').manifests.keys());
     // From now on the registry lists only what was there.
@@ -172,7 +179,7 @@ describe('signing an image', () => {
         sendJson(response, 200, { schemaVersion: 2, manifests });
       },
     });
-    const other = keylessOf({ job_workflow_ref: 'acme/widget/.github/workflows/other.yml@refs/heads/main' });
+    const other = handFor({ job_workflow_ref: 'acme/widget/.github/workflows/other.yml@refs/heads/main' });
     expect((await failureOf(() => sign(SHORT, other))).code).toBe('signature-unverified');
   });
 
@@ -185,10 +192,11 @@ describe('signing an image', () => {
   });
 
   it('with a signing config and a trusted root of different Sigstores attaches nothing', async () => {
-    const { registries, subject, keylessOf } = await setUp({ referrers: 'api' });
+    const { registries, subject, handFor } = await setUp({ referrers: 'api' });
     const other = await opened(startSigstore());
     const before = registries[0]?.count('PUT', /./);
-    const options = { keyless: keylessOf(), verifier: new BundleVerifier(other.root), retry: FAST };
+    const stranger = new SignatureVerifier({ root: other.root, keys: [] });
+    const options = { ...BUNDLES, hands: [await handFor()()], verifier: stranger, retry: FAST };
     const error = await failureOf(() => signEverywhere([subject], options));
     expect(error.code).toBe('signature-unverified');
     expect(error.hint).toContain('trusted-root');
@@ -196,32 +204,32 @@ describe('signing an image', () => {
   });
 
   it('with Rekor down is an error and attaches nothing', async () => {
-    const { registries, sigstore, sign, keylessOf } = await setUp({ referrers: 'api' });
+    const { registries, sigstore, sign, handFor } = await setUp({ referrers: 'api' });
     sigstore.on('/api/v1/log/entries', (_, response) => sendJson(response, 500, { message: 'down' }));
     const before = registries[0]?.count('PUT', /./);
-    const error = await failureOf(() => sign(FAST, keylessOf({}, SHORT)));
+    const error = await failureOf(() => sign(FAST, handFor({}, SHORT)));
     expect(error.code).toBe('signing-failed');
     expect(registries[0]?.count('PUT', /./)).toBe(before);
   });
 
   it('signs several images with one certificate, each manifest once, and tells of each', async () => {
-    const { sigstore, subject, verifier, keylessOf } = await setUp({ referrers: 'api' });
+    const { sigstore, subject, verifier, handFor } = await setUp({ referrers: 'api' });
     const [child] = subject.children;
     const single = { ...subject, component: 'single', children: [], root: child as (typeof subject)['root'] };
-    const options = { keyless: keylessOf(), verifier, retry: FAST };
+    const options = { ...BUNDLES, hands: [await handFor()()], verifier, retry: FAST };
     const { subjects } = await signEverywhere([subject, single], options);
-    expect(subjects.get('app')).toEqual({ manifests: 5, attached: 5 });
+    expect(subjects.get('app')).toEqual({ manifests: 5, signatures: 5, attached: 5 });
     expect(subjects.get('single')?.manifests).toBe(1);
     expect(sigstore.log.filter(path => path.includes('signingCert'))).toHaveLength(1);
     expect(sigstore.log.filter(path => path.includes('entries'))).toHaveLength(5);
   });
 
   it('that is a plain manifest signs the manifest', async () => {
-    const { subject, verifier, keylessOf, identities } = await setUp({ referrers: 'api' });
+    const { subject, verifier, handFor, identities } = await setUp({ referrers: 'api' });
     const root = subject.children[0] as (typeof subject)['root'];
-    const options = { keyless: keylessOf(), verifier, retry: FAST };
+    const options = { ...BUNDLES, hands: [await handFor()()], verifier, retry: FAST };
     const { subjects } = await signEverywhere([{ ...subject, children: [], root }], options);
-    expect(subjects).toEqual(new Map([['app', { manifests: 1, attached: 1 }]]));
+    expect(subjects).toEqual(new Map([['app', { manifests: 1, signatures: 1, attached: 1 }]]));
     expect(await identities(0, root.digest)).toHaveLength(1);
     expect(await identities(0, subject.root.digest)).toEqual([]);
   });

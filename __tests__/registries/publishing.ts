@@ -19,7 +19,7 @@ export const READ_ONLY = [{ repository: 'acme/*', actions: ['pull' as const] }];
 type Starting = ReturnType<typeof started>;
 
 /** For what has nothing to do with signatures. */
-const UNSIGNED = { sign: 'none' } as const;
+const UNSIGNED = { sign: [] } as const;
 export const LACKING = /^registry-(unauthorized|forbidden)$/;
 
 /** A client of a started registry that is logged in to it. */

@@ -17,7 +17,7 @@ describe('a merge into GHCR, Docker Hub, ECR and ACR at once', () => {
   it('brings each login only to the registry that it is for', async () => {
     const fakes = [await ghcr(), await dockerHub(), await ecr(), await acr()];
     const run = await builtAt(...fakes);
-    await run.merge({ sign: 'none' });
+    await run.merge({ sign: [] });
     const basic = (user: string) => `Basic ${Buffer.from(`${user}:${PASSWORD}`).toString('base64')}`;
     const seen = run.registries.map(({ log }) => {
       const headers = log.map(({ headers: { authorization = '' } }) => authorization);

@@ -10,6 +10,7 @@ const action = readActionFile();
 const STEPS: Readonly<Record<Mode, Readonly<Record<string, string>>>> = {
   build: { mode: 'build', images: 'ghcr.io/acme/app', matrix: '{"platform":"linux/arm64"}' },
   merge: { mode: 'merge', tags: 'latest' },
+  verify: { mode: 'verify', images: 'ghcr.io/acme/app:1.2.3' },
 };
 
 function environment(inputs: Readonly<Record<string, string>>): Record<string, string> {
@@ -52,7 +53,7 @@ describe('the inputs of action.yml', () => {
 
   test.each(Object.entries(action.inputs))('%s says what it is, and for which mode', (name, input) => {
     expect(input.description).toMatch(/^.{20,}\.$/);
-    const said = [...input.description.matchAll(/With "mode: (\w+)"/g)].map(match => match[1]);
+    const said = [...input.description.matchAll(/[Ww]ith "mode: (\w+)"/g)].map(match => match[1]);
     const readers = MODES.filter(mode => read.get(mode)?.has(name));
     expect(said).toEqual(readers.length === MODES.length ? [] : readers);
   });

@@ -15,6 +15,7 @@ interface Allowance {
 const ROOMS: Readonly<Record<string, Allowance>> = {
   errors: { rooms: [], packages: [] },
   version: { rooms: [], packages: [] },
+  parallel: { rooms: [], packages: [] },
 
   // Pure: of Node it knows the hash function only, and it reads no file, clock or environment.
   document: { rooms: ['errors'], packages: ['valibot'] },
@@ -22,7 +23,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
   http: { rooms: ['errors'], packages: ['http-proxy-agent', 'https-proxy-agent', 'node:*'] },
 
   records: {
-    rooms: ['document', 'errors', 'http', 'oci'],
+    rooms: ['document', 'errors', 'parallel', 'http', 'oci'],
     packages: ['@actions/artifact', 'valibot', 'node:*'],
   },
   registry: { rooms: ['document', 'errors', 'http', 'oci'], packages: ['valibot', 'node:*'] },
@@ -35,7 +36,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
   },
 
   sign: {
-    rooms: ['document', 'errors', 'http', 'oci', 'registry'],
+    rooms: ['document', 'errors', 'parallel', 'http', 'oci', 'registry'],
     packages: [
       '@sigstore/bundle',
       '@sigstore/core',
@@ -46,11 +47,15 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
       'node:*',
     ],
   },
+  verify: {
+    rooms: ['document', 'errors', 'parallel', 'oci', 'registry', 'sign'],
+    packages: ['valibot', 'node:fs', 'node:vm'],
+  },
   publish: {
-    rooms: ['errors', 'http', 'oci', 'records', 'registry', 'sign'],
+    rooms: ['errors', 'parallel', 'http', 'oci', 'records', 'registry', 'sign'],
     packages: ['node:timers', 'semver'],
   },
-  report: { rooms: ['oci', 'records', 'sign'], packages: [] },
+  report: { rooms: ['errors', 'oci', 'records', 'sign', 'verify'], packages: [] },
 
   modes: {
     rooms: [
@@ -64,6 +69,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
       'inputs',
       'buildx',
       'sign',
+      'verify',
       'publish',
       'report',
     ],

@@ -3,23 +3,26 @@ import { sendJson, serve } from '../../lab/parts/http.ts';
 import { signWithSecret } from '../../lab/parts/jwt.ts';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
 import { fetchIdentityToken, requireIdTokenPermission } from '../../src/sign/identity-token.ts';
-import { failureOf, opened, transport } from '../servers/clients.ts';
+import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
 
 const environment = (url: string) => ({
   ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2.0`,
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'bearer',
 });
 
+const ask = (server: { url: string }, retry = FAST, onSecret: (secret: string) => void = () => {}) =>
+  fetchIdentityToken({
+    env: environment(server.url),
+    audience: 'sigstore',
+    transport: transport({ retry }),
+    onSecret,
+  });
+
 /** An issuer that answers with this. */
 async function answering(status: number, body: string) {
   const secrets: string[] = [];
   const server = await opened(serve((_, response) => void response.writeHead(status).end(body)));
-  const fetch = () =>
-    fetchIdentityToken(
-      environment(server.url),
-      transport({ retry: { budget: 5, base: 1, longest: 1 } }),
-      secret => secrets.push(secret),
-    );
+  const fetch = () => ask(server, { budget: 5, base: 1, longest: 1 }, secret => secrets.push(secret));
   return { secrets, fetch };
 }
 
@@ -27,11 +30,12 @@ describe('the identity token of a job', () => {
   it('is asked for Sigstore, with the query that the runner gave', async () => {
     const issuer = await opened(startOidcIssuer());
     const secrets: string[] = [];
-    const { token, subject, identity } = await fetchIdentityToken(
-      issuer.jobEnvironment(),
-      transport(),
-      secret => secrets.push(secret),
-    );
+    const { token, subject, identity } = await fetchIdentityToken({
+      env: issuer.jobEnvironment(),
+      audience: 'sigstore',
+      transport: transport(),
+      onSecret: secret => secrets.push(secret),
+    });
     expect(issuer.given).toHaveLength(1);
     expect(issuer.given[0]?.audience).toBe('sigstore');
     expect(subject).toBe('repo:acme/widget:ref:refs/heads/main');
@@ -120,6 +124,6 @@ describe('the identity token of a job', () => {
     const server = await opened(
       serve((_, response) => sendJson(response, ++tries < 3 ? 503 : 200, { value })),
     );
-    expect((await fetchIdentityToken(environment(server.url), transport(), () => {})).subject).toBe('me');
+    expect((await ask(server)).subject).toBe('me');
   });
 });

@@ -3,27 +3,28 @@ import { startFaultProxy } from '../../lab/parts/fault-proxy.ts';
 import { sendJson } from '../../lab/parts/http.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { Keyless } from '../../src/sign/keyless.ts';
+import { SignatureMaker } from '../../src/sign/maker.ts';
 import { failureOf, opened } from '../servers/clients.ts';
 import { type BundleJson, DIGEST, setUp } from '../servers/keyless.ts';
 
 describe('a keyless signature', () => {
   it('verifies, and says who made it', async () => {
-    const { issuer, create, verifier } = await setUp();
+    const { issuer, create, accept } = await setUp();
     const signer = await create();
     const identity = {
       name: 'https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main',
       issuer: issuer.url,
     };
-    expect(verifier.verify(await signer.sign(DIGEST), DIGEST)).toEqual(identity);
-    expect(signer.identity).toEqual(identity);
+    expect(accept(await signer.bundle(DIGEST), DIGEST)).toEqual(identity);
+    expect(signer.signatory).toMatchObject({ kind: 'certificate', identity });
   });
 
   it('costs one token and one certificate, however many there are', async () => {
-    const { issuer, sigstore, create, verifier } = await setUp();
+    const { issuer, sigstore, create, accept } = await setUp();
     const signer = await create();
     const digests = Array.from({ length: 10 }, (_, number) => digestOf(Buffer.from(`image ${number}`)));
-    const bundles = await Promise.all(digests.map(digest => signer.sign(digest)));
-    for (const [position, digest] of digests.entries()) verifier.verify(bundles[position] as Buffer, digest);
+    const bundles = await Promise.all(digests.map(digest => signer.bundle(digest)));
+    for (const [position, digest] of digests.entries()) accept(bundles[position] as Buffer, digest);
     expect(issuer.given).toHaveLength(1);
     expect(issuer.given[0]?.audience).toBe('sigstore');
     expect(sigstore.log.filter(path => path.includes('signingCert'))).toHaveLength(1);
@@ -32,28 +33,29 @@ describe('a keyless signature', () => {
 
   it('is a bundle of version 0.3 with a single certificate', async () => {
     const { create } = await setUp();
-    const document = JSON.parse((await (await create()).sign(DIGEST)).toString());
+    const document = JSON.parse((await (await create()).bundle(DIGEST)).toString());
     expect(document.mediaType).toBe('application/vnd.dev.sigstore.bundle.v0.3+json');
     expect(Object.keys(document.verificationMaterial)).toContain('certificate');
     expect(document.verificationMaterial.tlogEntries).toHaveLength(1);
   });
 
   it('gets through faults that pass', async () => {
-    const { issuer, sigstore, options, verifier } = await setUp();
+    const { issuer, sigstore, options, accept } = await setUp();
     const proxy = await opened(startFaultProxy({ target: sigstore.url }));
     proxy.fail({ on: n => n % 2 === 1, action: { status: 503 } });
     const front = await opened(startFaultProxy({ target: issuer.url }));
     front.fail({ on: 1, action: { status: 429, headers: { 'retry-after': '0' } } });
     front.fail({ on: 1, action: { reset: 'before' } });
     const url = new URL(proxy.url);
-    const services = {
-      certificateAuthority: url,
-      logs: [{ url, version: 1 as const }],
-      timestampAuthorities: [],
-    };
-    const keyless = new Keyless({ ...options, services, env: issuer.jobEnvironment({}, front.url) });
-    const signer = await keyless.createSigner(await keyless.identify());
-    expect(verifier.verify(await signer.sign(DIGEST), DIGEST).issuer).toBe(issuer.url);
+    const keyless = new Keyless({ ...options, authority: url, env: issuer.jobEnvironment({}, front.url) });
+    const witnesses = { logs: [{ url, version: 1 as const }], timestampAuthorities: [] };
+    const signer = new SignatureMaker({
+      signer: await keyless.createSigner(await keyless.identify()),
+      witnessesOf: () => witnesses,
+      annotations: {},
+      transport: options.transport,
+    });
+    expect(accept(await signer.bundle(DIGEST), DIGEST).issuer).toBe(issuer.url);
   });
 
   it('hands the token to whoever masks the log', async () => {
@@ -76,7 +78,7 @@ describe('a keyless signature', () => {
   it('is made with a key that is made for it alone', async () => {
     const { create } = await setUp();
     const [one, two] = [await create(), await create()];
-    const [first, second] = (await Promise.all([one.sign(DIGEST), two.sign(DIGEST)])).map(bundle =>
+    const [first, second] = (await Promise.all([one.bundle(DIGEST), two.bundle(DIGEST)])).map(bundle =>
       JSON.parse(bundle.toString()),
     );
     const rawOf = (bundle: BundleJson): string => bundle.verificationMaterial.certificate.rawBytes;
@@ -91,7 +93,7 @@ describe('a Sigstore that does not sign', () => {
   ])('at %s is an error that names the service and what it said', async (path, name) => {
     const { sigstore, create } = await setUp();
     sigstore.on(path, (_, response) => sendJson(response, 400, { message: 'not today' }));
-    const error = await failureOf(async () => (await create()).sign(DIGEST));
+    const error = await failureOf(async () => (await create()).bundle(DIGEST));
     expect(error.code).toBe('signing-failed');
     expect(error.message).toContain(name);
     expect(error.message).toContain('400');
@@ -114,7 +116,7 @@ describe('a Sigstore that does not sign', () => {
   it.each(['', '{}', 'null', '{"uuid":{}}', '[]'])('because Rekor answers %j is an error', async body => {
     const { sigstore, create } = await setUp();
     sigstore.on('/api/v1/log/entries', (_, response) => void response.end(body));
-    expect((await failureOf(async () => (await create()).sign(DIGEST))).code).toBe('signing-failed');
+    expect((await failureOf(async () => (await create()).bundle(DIGEST))).code).toBe('signing-failed');
   });
 
   it('never gets its token into an error, also where Fulcio sends back what it was sent', async () => {

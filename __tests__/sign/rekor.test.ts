@@ -1,17 +1,27 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { readBody, sendJson, serve } from '../../lab/parts/http.ts';
-import { logSignature } from '../../src/sign/rekor.ts';
+import type { SignedContent } from '../../src/sign/log-entry.ts';
+import { parsePublicKey } from '../../src/sign/public-key.ts';
+import { logSignature, requireLoggable } from '../../src/sign/rekor.ts';
 import { FAST, failureOf, opened, SHORT, transport } from '../servers/clients.ts';
 import { newAuthority } from '../servers/x509.ts';
 
 const AUTHORITY = newAuthority('test');
+const CERTIFICATE = new X509Certificate(AUTHORITY.certificate);
+const SIGNATURE = Buffer.from('a signature');
 const ENVELOPE = {
   payloadType: 'application/vnd.in-toto+json',
   payload: Buffer.from('{"größe":1}'),
-  signature: Buffer.from('a signature'),
-  certificate: new X509Certificate(AUTHORITY.certificate),
+  signature: { bytes: SIGNATURE, by: { kind: 'certificate' as const, certificate: CERTIFICATE, chain: [] } },
 };
+
+/** The same payload, signed by a key, and not in an envelope. */
+function byKey(type: 'ec' | 'rsa' | 'ed25519', options: object): SignedContent {
+  const { publicKey } = generateKeyPairSync(type as 'ec', options as { namedCurve: string });
+  const key = parsePublicKey(publicKey.export({ format: 'pem', type: 'spki' }).toString(), 'the key');
+  return { ...ENVELOPE, payloadType: undefined, signature: { bytes: SIGNATURE, by: { kind: 'key', key } } };
+}
 const PROOF = {
   logIndex: '7',
   rootHash: 'AAAA',
@@ -45,8 +55,8 @@ async function logOf(
       sendJson(response, status, body, headers);
     }),
   );
-  const enter = (path = '', retry = FAST) =>
-    logSignature({ url: new URL(`${server.url}${path}`), version }, ENVELOPE, transport({ retry }));
+  const enter = (path = '', retry = FAST, content: SignedContent = ENVELOPE) =>
+    logSignature({ url: new URL(`${server.url}${path}`), version }, content, transport({ retry }));
   return { seen, enter };
 }
 
@@ -79,7 +89,7 @@ describe('a log of version 2', () => {
       hashedRekordRequestV002: {
         digest: createHash('sha256').update(encoded).digest('base64'),
         signature: {
-          content: ENVELOPE.signature.toString('base64'),
+          content: SIGNATURE.toString('base64'),
           verifier: {
             keyDetails: 'PKIX_ECDSA_P256_SHA_256',
             x509Certificate: { rawBytes: AUTHORITY.certificate.toString('base64') },
@@ -90,6 +100,24 @@ describe('a log of version 2', () => {
     expect(entry.logIndex).toBe('7');
     expect(entry.inclusionProof?.hashes).toEqual([Buffer.from([1, 2, 3])]);
   });
+
+  it.each([['ec', { namedCurve: 'P-256' }, 'PKIX_ECDSA_P256_SHA_256']] as const)(
+    'gets the hash of a bare payload, and the key, of kind %s',
+    async (type, options, keyDetails) => {
+      const { seen, enter } = await logOf(2, [201, ENTRY]);
+      const content = byKey(type, options);
+      await enter('', FAST, content);
+      const { by } = content.signature;
+      const rawBytes = by.kind === 'key' ? by.key.key.export({ format: 'der', type: 'spki' }) : undefined;
+      expect(JSON.parse(seen[0]?.body ?? '').hashedRekordRequestV002).toEqual({
+        digest: createHash('sha256').update(ENVELOPE.payload).digest('base64'),
+        signature: {
+          content: SIGNATURE.toString('base64'),
+          verifier: { keyDetails, publicKey: { rawBytes: rawBytes?.toString('base64') } },
+        },
+      });
+    },
+  );
 
   it('may be below a path, with a slash at its end or without', async () => {
     const { seen, enter } = await logOf(2, [200, ENTRY]);
@@ -130,10 +158,32 @@ describe('a log of version 1', () => {
     expect(JSON.parse(spec.proposedContent.envelope)).toEqual({
       payloadType: ENVELOPE.payloadType,
       payload: ENVELOPE.payload.toString('base64'),
-      signatures: [{ sig: ENVELOPE.signature.toString('base64') }],
+      signatures: [{ sig: SIGNATURE.toString('base64') }],
     });
     const [verifier] = spec.proposedContent.verifiers;
     expect(new X509Certificate(Buffer.from(verifier, 'base64')).raw).toEqual(AUTHORITY.certificate);
+  });
+
+  it('gets the hash of a bare payload, and the key', async () => {
+    const { seen, enter } = await logOf(1, [201, V1]);
+    const content = byKey('ec', { namedCurve: 'P-256' });
+    const entry = await enter('', FAST, content);
+    const { by } = content.signature;
+    const pem = by.kind === 'key' ? by.key.key.export({ format: 'pem', type: 'spki' }) : '';
+    expect(JSON.parse(seen[0]?.body ?? '')).toEqual({
+      apiVersion: '0.0.1',
+      kind: 'hashedrekord',
+      spec: {
+        data: {
+          hash: { algorithm: 'sha256', value: createHash('sha256').update(ENVELOPE.payload).digest('hex') },
+        },
+        signature: {
+          content: SIGNATURE.toString('base64'),
+          publicKey: { content: Buffer.from(pem).toString('base64') },
+        },
+      },
+    });
+    expect(entry.kindVersion).toEqual({ kind: 'hashedrekord', version: '0.0.1' });
   });
 
   it('answers in hexadecimal, and the bundle holds bytes', async () => {
@@ -171,5 +221,38 @@ describe('a log of version 1', () => {
   it.each([[409], [400], [500]])('that answers %d without a place is an error', async status => {
     const { enter } = await logOf(1, [status, { message: 'no' }]);
     expect((await failureOf(() => enter('', SHORT))).code).toBe('signing-failed');
+  });
+});
+
+describe('a key', () => {
+  const P256 = ['ec', { namedCurve: 'P-256' }] as const;
+  const RSA = ['rsa', { modulusLength: 3072 }] as const;
+  const ED25519 = ['ed25519', {}] as const;
+
+  it.each([
+    [P256, 1, 'bundle'],
+    [P256, 1, 'legacy'],
+    [P256, 2, 'bundle'],
+    [RSA, 1, 'bundle'],
+    [RSA, 1, 'legacy'],
+    [ED25519, 1, 'bundle'],
+  ] as const)('%j goes with a log of version %d and the format %s', ([type, options], version, format) => {
+    const { by } = byKey(type, options).signature;
+    if (by.kind === 'key') requireLoggable(by.key.key, { url: new URL('http://log'), version }, format);
+  });
+
+  it.each([
+    [RSA, 2, 'bundle', 'rsa 3072'],
+    [['ec', { namedCurve: 'P-384' }], 2, 'bundle', 'ec secp384r1'],
+    [ED25519, 2, 'bundle', 'ed25519'],
+    [ED25519, 1, 'legacy', 'ed25519'],
+  ] as const)('%j does not go with version %d and %s', async ([type, options], version, format, kind) => {
+    const { by } = byKey(type, options).signature;
+    if (by.kind !== 'key') throw new Error('no key');
+    const log = { url: new URL('http://log'), version };
+    const error = await failureOf(() => requireLoggable(by.key.key, log, format));
+    expect(error.code).toBe('signing-config');
+    expect(error.message).toContain(kind);
+    expect(error.hint).toContain('P-256');
   });
 });

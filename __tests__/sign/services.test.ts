@@ -1,6 +1,6 @@
 import { SigningConfig } from '@sigstore/protobuf-specs';
 import { describe, expect, it } from 'vitest';
-import { chooseServices } from '../../src/sign/services.ts';
+import { chooseAuthority, chooseWitnesses, type Testified } from '../../src/sign/services.ts';
 import { failureOf } from '../servers/clients.ts';
 
 const NOW = new Date('2026-11-21T10:00:00Z');
@@ -44,13 +44,19 @@ function config(
   });
 }
 
-const choose = (...args: Parameters<typeof config>) => {
-  const chosen = chooseServices(config(...args), NOW);
+const BUNDLE: Testified = { format: 'bundle', by: 'certificate' };
+
+const witnesses = (all: SigningConfig, testified: Testified) => {
+  const chosen = chooseWitnesses(all, NOW, testified);
   return {
-    ca: chosen.certificateAuthority.host,
     logs: chosen.logs.map(({ url, version }) => `${url.host} v${version}`),
     tsa: chosen.timestampAuthorities.map(({ host }) => host),
   };
+};
+
+const choose = (...args: Parameters<typeof config>) => {
+  const all = config(...args);
+  return { ca: chooseAuthority(all, NOW).host, ...witnesses(all, BUNDLE) };
 };
 
 describe('the services of a signing config', () => {
@@ -155,6 +161,35 @@ describe('the services of a signing config', () => {
     const broken = config();
     const [ca] = broken.caUrls;
     if (ca !== undefined) ca.url = 'not an address';
-    expect((await failureOf(() => chooseServices(broken, NOW))).code).toBe('signing-config');
+    expect((await failureOf(() => chooseAuthority(broken, NOW))).code).toBe('signing-config');
+  });
+});
+
+describe('the witnesses', () => {
+  const both = config({ logs: [service('one'), service('two', { version: 2 })] });
+
+  it('of a legacy signature are logs of version 1, although a newer one is there', () => {
+    expect(witnesses(both, { format: 'legacy', by: 'certificate' }).logs).toEqual(['one v1']);
+    expect(witnesses(both, BUNDLE).logs).toEqual(['two v2']);
+  });
+
+  it.each(['certificate', 'key'] as const)(
+    'of a legacy signature by a %s are refused where no log of version 1 is: nobody could check it',
+    async by => {
+      const future = service('one', { start: '2027-01-01T00:00:00Z' });
+      const newer = config({ logs: [service('two', { version: 2 }), future] });
+      const error = await failureOf(() => witnesses(newer, { format: 'legacy', by }));
+      expect(error.code).toBe('signing-config');
+      expect(error.message).toContain('No verifier could check a legacy signature');
+      expect(error.hint).toContain('"signature-format: bundle"');
+    },
+  );
+
+  it('of a key may be none: its signatures need no time', () => {
+    const empty = config({ ca: [], logs: [], tsa: [] });
+    expect(witnesses(empty, { format: 'bundle', by: 'key' })).toEqual({ logs: [], tsa: [] });
+    expect(witnesses(empty, { format: 'legacy', by: 'key' })).toEqual({ logs: [], tsa: [] });
+    const timeless = config({ logs: [service('two', { version: 2 })], tsa: [] });
+    expect(witnesses(timeless, { format: 'bundle', by: 'key' }).logs).toEqual(['two v2']);
   });
 });

@@ -29,8 +29,8 @@ describe.each(['trusted-root', 'signing-config'] as const)('the file of the inpu
       const error = await failureOf(async () => {
         const loaded = await load[input](file(text));
         // What can be read although it says nothing names no service.
-        const { chooseServices } = await import('../../src/sign/services.ts');
-        return chooseServices(loaded as never, new Date());
+        const { chooseAuthority } = await import('../../src/sign/services.ts');
+        return chooseAuthority(loaded as never, new Date());
       });
       expect(error.code).toBe('signing-config');
     },

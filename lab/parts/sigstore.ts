@@ -1,23 +1,49 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { toolPath } from '../tools/catalog.ts';
-import { authority, encryptedKey, type Identity, makeIdentity, newKey } from './certificates.ts';
-import { check } from './command.ts';
 import { fulcioConfiguration } from './fulcio-config.ts';
 import type { Guard } from './guard.ts';
 import { type ReservedPort, reservePort } from './ports.ts';
 import { accepts, answers, type Program, startProgram } from './process.ts';
+import { type RekorV1, startRekorV1 } from './rekor-v1.ts';
+import {
+  type LogVersion,
+  legacyEnvironment,
+  writeSigningConfig,
+  writeTrustedRoot,
+} from './sigstore-files.ts';
+import { type Keys, makeKeys } from './sigstore-keys.ts';
+
+export type { LogVersion } from './sigstore-files.ts';
 
 /** The services that a signer calls, by address. */
 export interface SigstoreUrls {
   readonly fulcio: string;
+  /** Rekor v2. */
   readonly rekor: string;
+  /** Where there is no Rekor v1, nothing answers there. */
+  readonly rekorV1: string;
   readonly tsa: string;
 }
 
+/** Which services a signing config names. */
+export interface SigningChoice {
+  /** Those that the lab was started with, unless it says otherwise. */
+  readonly logs?: readonly LogVersion[];
+  /** False leaves out the timestamp authority, which only Rekor v1 can do without. */
+  readonly timestamps?: boolean;
+}
+
 export type SigstorePart = 'fulcio' | 'rekor' | 'tsa' | 'ctlog';
+
+export interface SigstoreOptions {
+  /**
+   * The logs that the signing config names, and another one by `signingConfigFor` unless it chooses: Rekor v2 without
+   * this. Rekor v1 takes the longest to start, so it runs only where it stands here; v2 always does.
+   */
+  readonly logs?: readonly LogVersion[];
+}
 
 export interface Sigstore {
   readonly urls: SigstoreUrls & { readonly ctlog: string };
@@ -26,38 +52,63 @@ export interface Sigstore {
   readonly signingConfig: string;
   /** Each can be stopped and started again; keys and logs stay. */
   readonly programs: Readonly<Record<SigstorePart, Program>>;
-  /** A signing config with other addresses, for a proxy in front of a service. */
-  signingConfigFor(name: string, urls: Partial<SigstoreUrls>): Promise<string>;
+  /** Rekor v1 with all that it stands on; an error where the lab was started without it. */
+  readonly rekorV1: RekorV1;
+  /**
+   * What cosign 2 reads instead of a trusted root, to sign and to verify what is logged in Rekor v1: variables that name
+   * files with certificates and keys in PEM.
+   */
+  readonly legacyEnvironment: Readonly<Record<string, string>>;
+  /** A signing config with other addresses, for a proxy in front of a service, or with other logs. */
+  signingConfigFor(name: string, urls: Partial<SigstoreUrls>, choice?: SigningChoice): Promise<string>;
   close(): Promise<void>;
 }
 
 const password = 'lab-password';
-/** The name by which the log signs its checkpoints: the host of its address (rekor-tiles), without the port. */
+/** The name by which both logs sign their checkpoints: the host of their addresses, without the port. */
 const rekorOrigin = '127.0.0.1';
 
 /**
- * A whole Sigstore: Fulcio, Rekor v2, a timestamp authority and a certificate log. Every key is made here, so the
- * trusted root is known before any of them runs, and all start at once. The issuer must be up already: Fulcio asks
- * for its discovery document at the start.
- *
- * Rekor v1 will stand beside Rekor v2: one more entry of `--rekor` in both files, and a `SigstorePart` of its own.
+ * A whole Sigstore: Fulcio, Rekor, a timestamp authority and a certificate log. Every key is made here, so the trusted
+ * root is known before any of them runs, and all start at once. The issuer must be up already: Fulcio asks for its
+ * discovery document at the start.
  */
-export async function startSigstore(guard: Guard, issuerUrl: string): Promise<Sigstore> {
+export async function startSigstore(
+  guard: Guard,
+  issuerUrl: string,
+  { logs = [2] }: SigstoreOptions = {},
+): Promise<Sigstore> {
   const directory = join(guard.directory, 'sigstore');
   await mkdir(directory);
-  const ports = await Promise.all(Array.from({ length: 8 }, reservePort));
-  const [fulcio, fulcioGrpc, fulcioMetrics, rekor, rekorGrpc, rekorMetrics, tsa, ctlog] = ports.map(
+  const ports = await Promise.all(Array.from({ length: 9 }, reservePort));
+  const [fulcio, fulcioGrpc, fulcioMetrics, rekor, rekorGrpc, rekorMetrics, tsa, ctlog, rekorV1] = ports.map(
     (reserved: ReservedPort) => reserved.port,
-  ) as [number, number, number, number, number, number, number, number];
+  ) as [number, number, number, number, number, number, number, number, number];
   const url = (port: number): string => `http://127.0.0.1:${port}`;
-  const urls = { fulcio: url(fulcio), rekor: url(rekor), tsa: url(tsa), ctlog: url(ctlog) };
-  const keys = await makeKeys(directory);
-  const signingConfigFor = (name: string, changed: Partial<SigstoreUrls>): Promise<string> =>
-    writeSigningConfig(join(directory, `${name}.json`), issuerUrl, { ...urls, ...changed });
+  const urls = {
+    fulcio: url(fulcio),
+    rekor: url(rekor),
+    rekorV1: url(rekorV1),
+    tsa: url(tsa),
+    ctlog: url(ctlog),
+  };
+  const keys = await makeKeys(directory, password);
+  const signingConfigFor: Sigstore['signingConfigFor'] = (name, changed, choice = {}) =>
+    writeSigningConfig(join(directory, `${name}.json`), {
+      urls: { ...urls, ...changed, issuer: issuerUrl },
+      logs: choice.logs ?? logs,
+      timestamps: choice.timestamps ?? true,
+    });
 
-  const [trustedRoot, signingConfig, ...started] = await Promise.all([
-    writeTrustedRoot(directory, urls, keys),
+  const [trustedRoot, signingConfig, v1, ...started] = await Promise.all([
+    writeTrustedRoot(join(directory, 'trusted-root.json'), {
+      ...{ urls, authorities: keys, rekorOrigin },
+      rekorV1: logs.includes(1),
+    }),
     signingConfigFor('signing-config', {}),
+    logs.includes(1)
+      ? startRekorV1(guard, { port: rekorV1, keyFile: keys.rekorV1Key, hostname: rekorOrigin })
+      : undefined,
     // Fulcio and its log come in order, for Fulcio gives up where the log is not there.
     startCtlog(guard, directory, ctlog, keys),
     startRekor(guard, directory, keys, [rekor, rekorGrpc, rekorMetrics]),
@@ -74,105 +125,18 @@ export async function startSigstore(guard: Guard, issuerUrl: string): Promise<Si
     trustedRoot,
     signingConfig,
     programs,
+    get rekorV1() {
+      if (v1 === undefined)
+        throw new Error('this Sigstore has no Rekor v1: ask for it by sigstore: { logs: [1] }');
+      return v1;
+    },
+    legacyEnvironment: legacyEnvironment(keys),
     signingConfigFor,
     close: async () => {
-      await Promise.all(Object.values(programs).map(program => program.stop()));
+      await Promise.all([...Object.values(programs).map(program => program.stop()), v1?.close()]);
       for (const reserved of ports) reserved.release();
     },
   };
-}
-
-interface Keys {
-  readonly fulcio: Identity;
-  readonly fulcioKey: string;
-  readonly tsaChain: string;
-  readonly tsaKey: string;
-  readonly rekorKey: string;
-  readonly rekorPublic: string;
-  readonly ctlogKey: string;
-  readonly ctlogPublic: string;
-}
-
-async function makeKeys(directory: string): Promise<Keys> {
-  const write = async (name: string, text: string | Buffer): Promise<string> => {
-    const path = join(directory, name);
-    await writeFile(path, text, { mode: 0o600 });
-    return path;
-  };
-  const spki = (key: KeyObject): string | Buffer =>
-    createPublicKey(key).export({ type: 'spki', format: 'pem' });
-  const ctlog = newKey();
-  const rekor = generateKeyPairSync('ed25519').privateKey;
-  const codeSigning = [...authority, 'extendedKeyUsage = codeSigning'];
-  const [fulcio, tsa] = await Promise.all([
-    makeIdentity(directory, { name: 'fulcio-ca', extensions: codeSigning }),
-    makeTimestampIdentity(directory),
-  ]);
-  return {
-    fulcio,
-    fulcioKey: await encryptedKey(fulcio, password),
-    tsaChain: tsa.chain,
-    tsaKey: await encryptedKey(tsa.leaf, password),
-    rekorKey: await write('rekor.key', rekor.export({ type: 'pkcs8', format: 'pem' })),
-    rekorPublic: await write('rekor.pub', spki(rekor)),
-    ctlogKey: await write('ctlog.key', ctlog.export({ type: 'sec1', format: 'pem' })),
-    ctlogPublic: await write('ctlog.pub', spki(ctlog)),
-  };
-}
-
-/** A chain of its own, kept in files: the server's in-memory signer would be another after each start. */
-async function makeTimestampIdentity(directory: string): Promise<{ leaf: Identity; chain: string }> {
-  const root = await makeIdentity(directory, { name: 'tsa-root', extensions: authority });
-  const leaf = await makeIdentity(directory, {
-    name: 'tsa',
-    issuer: root,
-    extensions: [
-      'basicConstraints = critical, CA:FALSE',
-      'keyUsage = critical, digitalSignature',
-      'extendedKeyUsage = critical, timeStamping',
-      'subjectKeyIdentifier = hash',
-      'authorityKeyIdentifier = keyid',
-    ],
-  });
-  const chain = join(directory, 'tsa-chain.pem');
-  const certificates = [leaf, root].map(identity => readFile(identity.certificateFile));
-  await writeFile(chain, Buffer.concat(await Promise.all(certificates)));
-  return { leaf, chain };
-}
-
-/** Validity begins an hour ago: an entry of the first second must fall into it. */
-function startTime(): string {
-  return new Date(Date.now() - 3_600_000).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-async function writeTrustedRoot(
-  directory: string,
-  urls: SigstoreUrls & { ctlog: string },
-  keys: Keys,
-): Promise<string> {
-  const path = join(directory, 'trusted-root.json');
-  const start = startTime();
-  await check(toolPath('cosign'), [
-    ...['trusted-root', 'create', '--out', path],
-    `--fulcio=url=${urls.fulcio},certificate-chain=${keys.fulcio.certificateFile}`,
-    `--ctfe=url=${urls.ctlog},public-key=${keys.ctlogPublic},start-time=${start}`,
-    `--tsa=url=${urls.tsa}/api/v1/timestamp,certificate-chain=${keys.tsaChain}`,
-    `--rekor=url=${urls.rekor},public-key=${keys.rekorPublic},start-time=${start},origin=${rekorOrigin}`,
-  ]);
-  return path;
-}
-
-async function writeSigningConfig(path: string, issuerUrl: string, urls: SigstoreUrls): Promise<string> {
-  const rest = `start-time=${startTime()},operator=lab`;
-  await check(toolPath('cosign'), [
-    ...['signing-config', 'create', '--out', path],
-    `--fulcio=url=${urls.fulcio},api-version=1,${rest}`,
-    `--rekor=url=${urls.rekor},api-version=2,${rest}`,
-    `--tsa=url=${urls.tsa}/api/v1/timestamp,api-version=1,${rest}`,
-    `--oidc-provider=url=${issuerUrl},api-version=1,${rest}`,
-    ...['--rekor-config=ANY', '--tsa-config=ANY'],
-  ]);
-  return path;
 }
 
 function startCtlog(guard: Guard, directory: string, port: number, keys: Keys): Promise<Program> {

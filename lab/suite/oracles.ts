@@ -179,7 +179,14 @@ export interface MergeJson {
   readonly images: readonly string[];
   readonly tags: readonly string[];
   readonly platforms: readonly { platform: string; digest: string; attestations: readonly string[] }[];
-  readonly signed: { name: string; issuer: string; manifests: number; attached: number } | null;
+  readonly signed: {
+    /** A certificate's identity, or the fingerprint of a key. */
+    by: readonly { name?: string; issuer?: string; key?: string }[];
+    formats: readonly string[];
+    manifests: number;
+    signatures: number;
+    attached: number;
+  } | null;
 }
 
 /** What the output `json` says of a component; of the only one without its name. */

@@ -1,10 +1,10 @@
 /** Builds one tool into the cache: aside first, then renamed, so that what has the right name is whole. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheRoot, toolsDirectory } from './cache.ts';
 import { buildFlags, outputs, platformBinary, sourceDirectory, toolDirectory } from './catalog.ts';
-import { MissingRequirement } from './errors.ts';
+import { CommandFailed, MissingRequirement } from './errors.ts';
 import { goEnvironment } from './golang.ts';
 import { lock } from './lock.ts';
 import { type CommandOptions, runLogged } from './process.ts';
@@ -79,6 +79,23 @@ async function buildGo(tool: GoTool, work: string, signal: AbortSignal): Promise
         env: { ...env, ...crossTarget(platform) },
       });
     }
+  }
+  copyFiles(tool, join(work, 'share'));
+}
+
+/** The build has fetched the modules, so their folders are there. */
+function copyFiles(tool: GoTool, share: string): void {
+  for (const [name, { module, path }] of Object.entries(tool.files ?? {})) {
+    const asked = spawnSync('go', ['list', '-mod=readonly', '-m', '-f', '{{.Dir}}', module], {
+      cwd: sourceDirectory(tool),
+      env: goEnvironment(),
+      encoding: 'utf8',
+    });
+    const directory = asked.stdout.trim();
+    if (directory === '')
+      throw new CommandFailed(`go list knows no folder of ${module}: ${asked.stderr.trim()}`);
+    mkdirSync(share, { recursive: true });
+    copyFileSync(join(directory, path), join(share, name));
   }
 }
 

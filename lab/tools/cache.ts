@@ -3,7 +3,7 @@
  *
  *   CACHEDIR.TAG       marks the folder as ours, see clean.ts
  *   node/<key>/        Node 24, written by lab/node
- *   tools/<name>/<key>/bin/
+ *   tools/<name>/<key>/bin/, share/
  *   bin/<key>/         symbolic links to every built binary, to be put on PATH
  *   go/, npm/, pip/    the package managers' own caches
  *   locks/, logs/

@@ -47,8 +47,8 @@ export function platformBinary(name: string, platform: string): string {
 }
 
 /**
- * The folder of the tool's current key: `<cache>/tools/<name>/<key>`, with the binaries in `bin`. It is there
- * and whole, or it is not there.
+ * The folder of the tool's current key: `<cache>/tools/<name>/<key>`, with the binaries in `bin` and what other files
+ * they need in `share`. It is there and whole, or it is not there.
  */
 export function toolDirectory(tool: Tool): string {
   return join(cacheRoot(), 'tools', tool.name, toolKey(tool));
@@ -68,7 +68,8 @@ function goKey(tool: GoTool, go: GoRelease): string {
     .filter(name => /^go\.(mod|sum)$|\.go$/.test(name))
     .sort()
     .flatMap(name => [name, readFileSync(join(directory, name))]);
-  const shape = JSON.stringify([tool.binaries, tool.platforms ?? [], buildFlags(tool)]);
+  const files = tool.files === undefined ? [] : [tool.files];
+  const shape = JSON.stringify([tool.binaries, tool.platforms ?? [], buildFlags(tool), ...files]);
   return keyOf(go.version, go.target, shape, ...sources);
 }
 
@@ -88,6 +89,23 @@ export function toolPath(binary: string): string {
   if (!existsSync(path)) {
     throw new MissingRequirement(
       `${binary} (${tool.name} ${tool.version}) has not been built: run "make tools" first`,
+    );
+  }
+  return path;
+}
+
+/**
+ * The absolute path of a file that a tool's build has put beside its binaries, for example `toolFile('trillian.sql')`.
+ *
+ * @throws an error that names `make tools` when the tool has not been built from the current sources
+ */
+export function toolFile(name: string): string {
+  const tool = catalog.find(candidate => candidate.kind === 'go' && candidate.files?.[name] !== undefined);
+  if (tool === undefined) throw new Error(`no tool of the lab has a file "${name}"`);
+  const path = join(toolDirectory(tool), 'share', name);
+  if (!existsSync(path)) {
+    throw new MissingRequirement(
+      `${name} (${tool.name} ${tool.version}) has not been built: run "make tools" first`,
     );
   }
   return path;

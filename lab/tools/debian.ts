@@ -5,7 +5,7 @@
  * runners); else the error is one line to copy. apt is not touched when nothing is missing.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { cacheRoot } from './cache.ts';
 import { MissingRequirement } from './errors.ts';
@@ -32,6 +32,12 @@ const systemPackages: readonly SystemPackage[] = [
     tools: ['buildkit'],
   },
   { name: 'openssl', purpose: 'the command openssl', isThere: () => onPath('openssl'), tools: ['fulcio'] },
+  {
+    name: 'postgresql',
+    purpose: 'the commands initdb, postgres and psql of PostgreSQL',
+    isThere: () => postgresDirectory() !== undefined,
+    tools: ['trillian'],
+  },
   { name: 'skopeo', purpose: 'the command skopeo', isThere: () => onPath('skopeo'), tools: [] },
   {
     name: 'python3-venv',
@@ -48,12 +54,37 @@ export function packagesFor(tools?: readonly string[]): readonly SystemPackage[]
 }
 
 /**
- * Where a command is: on PATH, or in the folders for the system's own commands, which a person's PATH on Debian
- * leaves out. BuildKit is started as root and finds runc there.
+ * The folder of PostgreSQL's commands, the newest release where there are several; undefined where there is none.
+ * Debian keeps the server's commands away from PATH, so that releases can live side by side.
  */
+export function postgresDirectory(): string | undefined {
+  const releases = namesIn('/usr/lib/postgresql').sort((a, b) => Number(b) - Number(a));
+  const folders = releases
+    .map(release => join('/usr/lib/postgresql', release, 'bin'))
+    .concat(commandFolders());
+  return folders.find(folder =>
+    ['initdb', 'postgres', 'psql'].every(command => isExecutable(join(folder, command))),
+  );
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
 function onPath(command: string): boolean {
-  const folders = (process.env.PATH ?? '').split(delimiter).concat('/usr/local/sbin', '/usr/sbin', '/sbin');
-  return folders.some(folder => isExecutable(join(folder, command)));
+  return commandFolders().some(folder => isExecutable(join(folder, command)));
+}
+
+/**
+ * Where commands are: PATH, and the folders for the system's own commands, which a person's PATH on Debian leaves out.
+ * BuildKit is started as root and finds runc there.
+ */
+function commandFolders(): string[] {
+  return (process.env.PATH ?? '').split(delimiter).concat('/usr/local/sbin', '/usr/sbin', '/sbin');
 }
 
 function isExecutable(path: string): boolean {

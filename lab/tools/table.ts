@@ -18,6 +18,14 @@ export interface GoTool {
   readonly tags?: string;
   /** Platforms to cross-compile for; each binary's name then ends in `-linux-arm64` and the like. */
   readonly platforms?: readonly string[];
+  /** Files that the binaries' users need beside them: the name of each, and where its module has it. */
+  readonly files?: Readonly<Record<string, ModuleFile>>;
+}
+
+export interface ModuleFile {
+  /** The module's path, whose version is that of go.mod. */
+  readonly module: string;
+  readonly path: string;
 }
 
 /** A program from a Python wheel: `pip install` into a virtual environment. */
@@ -138,6 +146,31 @@ export const catalog: readonly Tool[] = [
     ldflags: `${sigstoreVersion}=v2.3.0`,
   },
   {
+    // What Rekor v1 keeps its log in.
+    kind: 'go',
+    name: 'trillian',
+    version: '1.8.0',
+    binaries: {
+      trillian_log_server: 'github.com/google/trillian/cmd/trillian_log_server',
+      trillian_log_signer: 'github.com/google/trillian/cmd/trillian_log_signer',
+      createtree: 'github.com/google/trillian/cmd/createtree',
+    },
+    files: {
+      'trillian.sql': {
+        module: 'github.com/google/trillian',
+        path: 'storage/postgresql/schema/storage.sql',
+      },
+    },
+  },
+  {
+    // Rekor v1, the log of the public Sigstore. 1.5.5 wants a newer Go.
+    kind: 'go',
+    name: 'rekor',
+    version: '1.5.3',
+    binaries: { 'rekor-server-v1': 'github.com/sigstore/rekor/cmd/rekor-server' },
+    ldflags: `${sigstoreVersion}=v1.5.3`,
+  },
+  {
     // `go mod tidy` fails on a dependency of its tests alone; a build needs no such thing.
     kind: 'go',
     name: 'fulcio',
@@ -151,6 +184,22 @@ export const catalog: readonly Tool[] = [
     version: '3.1.3',
     binaries: { cosign: 'github.com/sigstore/cosign/v3/cmd/cosign' },
     ldflags: `${sigstoreVersion}=v3.1.3`,
+  },
+  {
+    // The last cosign before version 3: it reads bundles and legacy signatures, and prefers bundles.
+    kind: 'go',
+    name: 'cosign-2.6',
+    version: '2.6.5',
+    binaries: { 'cosign-2.6': 'github.com/sigstore/cosign/v2/cmd/cosign' },
+    ldflags: `${sigstoreVersion}=v2.6.5`,
+  },
+  {
+    // It stands for all verifiers that know nothing of bundles in a registry.
+    kind: 'go',
+    name: 'cosign-2.5',
+    version: '2.5.0',
+    binaries: { 'cosign-2.5': 'github.com/sigstore/cosign/v2/cmd/cosign' },
+    ldflags: `${sigstoreVersion}=v2.5.0`,
   },
   {
     // Makes the SBOMs of the lab's scanner image.

@@ -4,7 +4,6 @@ import { type Platform, parsePlatform } from '../oci/platform.ts';
 import type { Repository } from '../oci/reference.ts';
 import { parseComponent } from '../records/name.ts';
 import { type CommonInputs, readCommonInputs, refuseForeign } from './common.ts';
-import { MERGE_ONLY } from './foreign.ts';
 import { readImages } from './image-templates.ts';
 import { type InputReader, missing } from './reader.ts';
 
@@ -34,7 +33,7 @@ export interface BuildInputs extends CommonInputs {
 
 /** @throws ManifoldError `missing-input`, `invalid-input`, `invalid-platform`, `invalid-reference` */
 export function readBuildInputs(input: InputReader): BuildInputs {
-  refuseForeign(input, MERGE_ONLY, 'build', {
+  refuseForeign(input, 'build', {
     platforms:
       'A build job builds one platform: give it as "platform", and several platforms to several jobs of a matrix.',
     tags: 'Tags move in the merge, when all platforms are there and signed: give them to the step with "mode: merge".',

@@ -1,25 +1,36 @@
 import { ManifoldError, oneLine } from '../errors.ts';
 import { parseRepository } from '../oci/reference.ts';
+import { foreignTo, type Mode } from './foreign.ts';
 import type { InputReader } from './reader.ts';
 
-/** What every mode that talks to registries takes. */
-export interface CommonInputs {
+/** What every mode takes, as all talk to registries. */
+export interface RegistryInputs {
   /** Milliseconds for which a request that fails for a passing reason is repeated. */
   readonly retryBudget: number;
-  /** Folder through which records cross; undefined: the artifact service. */
-  readonly records: string | undefined;
-  /** For a private repository as the context of a build, and for artifacts that the run's own service withholds. */
-  readonly githubToken: string | undefined;
   /** Hosts, with their port, that speak plain HTTP. */
   readonly insecureRegistries: ReadonlySet<string>;
 }
 
-export function readCommonInputs(input: InputReader): CommonInputs {
+/** What the modes take that records cross between. */
+export interface CommonInputs extends RegistryInputs {
+  /** Folder through which records cross; undefined: the artifact service. */
+  readonly records: string | undefined;
+  /** For a private repository as the context of a build, and for artifacts that the run's own service withholds. */
+  readonly githubToken: string | undefined;
+}
+
+export function readRegistryInputs(input: InputReader): RegistryInputs {
   return {
     retryBudget: (input.wholeNumber('retry-budget', 0, 3600) ?? 120) * 1000,
+    insecureRegistries: new Set(input.list('insecure-registries', parseHost)),
+  };
+}
+
+export function readCommonInputs(input: InputReader): CommonInputs {
+  return {
+    ...readRegistryInputs(input),
     records: input.optional('records'),
     githubToken: input.optional('github-token'),
-    insecureRegistries: new Set(input.list('insecure-registries', parseHost)),
   };
 }
 
@@ -43,15 +54,13 @@ function isRegistry(host: string): boolean {
 }
 
 /** An input that would be ignored is a misunderstanding: it is better said than shipped. */
-export function refuseForeign(
-  input: InputReader,
-  names: readonly string[],
-  mode: 'build' | 'merge',
-  remedies: Record<string, string>,
-): void {
-  const name = names.find(candidate => input.optional(candidate) !== undefined);
-  if (name === undefined) return;
+export function refuseForeign(input: InputReader, mode: Mode, remedies: Record<string, string>): void {
+  const found = foreignTo(mode).find(([candidate]) => input.optional(candidate) !== undefined);
+  if (found === undefined) return;
+  const [name, modes] = found;
   throw new ManifoldError('invalid-input', `The input "${name}" means nothing in "mode: ${mode}".`, {
-    hint: remedies[name] ?? `It belongs to the steps with "mode: ${mode === 'build' ? 'merge' : 'build'}".`,
+    hint:
+      remedies[name] ??
+      `It belongs to the steps with ${modes.map(other => `"mode: ${other}"`).join(' or ')}.`,
   });
 }

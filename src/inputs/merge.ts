@@ -6,12 +6,12 @@ import { formatPlatform, type Platform, parsePlatform } from '../oci/platform.ts
 import { keepTagOf, parseTagEntry, parseTagPattern, type TagEntry } from '../oci/tags.ts';
 import { parseComponent } from '../records/name.ts';
 import { type CommonInputs, readCommonInputs, refuseForeign } from './common.ts';
-import { BUILD_ONLY } from './foreign.ts';
 import { readImageTemplates } from './image-templates.ts';
 import { type Metadata, parseMetadata } from './metadata.ts';
 import { type InputReader, missing, uniqueBy } from './reader.ts';
+import { readSigningInputs, type SigningInputs } from './signing.ts';
 
-export interface MergeInputs extends CommonInputs {
+export interface MergeInputs extends CommonInputs, SigningInputs {
   readonly mode: 'merge';
   /** Which components are merged; empty: all that the run built. */
   readonly components: readonly string[];
@@ -34,17 +34,13 @@ export interface MergeInputs extends CommonInputs {
   readonly keepTags: string | undefined;
   readonly tagPolicy: 'newest' | 'overwrite' | 'never-move';
   readonly immutableTags: readonly string[];
-  /** Undefined: keyless where that tells the world nothing that is not public. */
-  readonly sign: 'keyless' | 'none' | undefined;
-  readonly trustedRoot: string | undefined;
-  readonly signingConfig: string | undefined;
   /** Another run whose builds are merged; undefined: this one. */
   readonly run: { readonly id: string; readonly repository: string | undefined } | undefined;
 }
 
 /** @throws ManifoldError `missing-input`, `invalid-input`, `invalid-platform`, `invalid-reference` */
 export function readMergeInputs(input: InputReader): MergeInputs {
-  refuseForeign(input, BUILD_ONLY, 'merge', {
+  refuseForeign(input, 'merge', {
     platform: 'The merge takes what it must find as "platforms".',
     labels: 'Labels belong to the images, which are built already. For the index there are "annotations".',
   });
@@ -68,8 +64,7 @@ export function readMergeInputs(input: InputReader): MergeInputs {
     keepTags: readKeepTags(input),
     tagPolicy: input.oneOf('tag-policy', ['newest', 'overwrite', 'never-move']) ?? 'newest',
     immutableTags: input.list('immutable-tags', parseTagPattern),
-    sign: input.oneOf('sign', ['keyless', 'none']),
-    ...readSigstore(input),
+    ...readSigningInputs(input),
     run: readOtherRun(input),
   };
 }
@@ -90,17 +85,6 @@ function refuseContradictions(input: InputReader): void {
   const found = pairs.find(([isGiven]) => isGiven);
   if (found !== undefined)
     throw new ManifoldError('invalid-input', found[1], { hint: 'Leave one of them out.' });
-}
-
-function readSigstore(input: InputReader): Pick<MergeInputs, 'trustedRoot' | 'signingConfig'> {
-  const trustedRoot = input.optional('trusted-root');
-  const signingConfig = input.optional('signing-config');
-  if ((trustedRoot === undefined) === (signingConfig === undefined)) return { trustedRoot, signingConfig };
-  // One alone would sign at the public Sigstore, whose log keeps it for ever, and verify by another.
-  throw missing(
-    trustedRoot === undefined ? 'trusted-root' : 'signing-config',
-    'A Sigstore of your own needs both "trusted-root" and "signing-config"; the public one neither.',
-  );
 }
 
 /** A template that cannot name a tag is found here, and not when the first child is being tagged by it. */

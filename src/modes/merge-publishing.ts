@@ -16,6 +16,7 @@ import {
   type TagTarget,
   uselessPatterns,
 } from '../publish/tags.ts';
+import type { SignedAs } from '../report/verify-commands.ts';
 import type { Runner } from '../runner/actions.ts';
 import type { Signing } from './merge-signing.ts';
 
@@ -29,12 +30,35 @@ export interface PublishingContext {
 
 /** What was signed, where it was to be, and what became of the tags. */
 export interface Published {
-  readonly signing: SigningReport | undefined;
+  readonly signing: (SigningReport & SignedAs) | undefined;
   readonly tags: TagReport;
 }
 
 /** A look at the tags that is older than this is taken anew before they move. Milliseconds. */
 const FRESH = 1000;
+
+/** What the tags point at, as far as that was seen a moment ago. */
+class Look {
+  readonly #read: () => Promise<TagStates>;
+  #taken: { readonly states: TagStates; readonly at: number } | undefined;
+
+  constructor(read: () => Promise<TagStates>) {
+    this.#read = read;
+  }
+
+  async take(): Promise<TagStates> {
+    const at = performance.now();
+    const states = await this.#read();
+    this.#taken = { states, at };
+    return states;
+  }
+
+  /** The last look where it is fresh, else a new one. */
+  async fresh(): Promise<TagStates> {
+    if (this.#taken !== undefined && performance.now() - this.#taken.at < FRESH) return this.#taken.states;
+    return this.take();
+  }
+}
 
 /** One image in one of its repositories. */
 interface Place {
@@ -70,20 +94,28 @@ export async function pushSignAndTag(
   const places = publications.flatMap(publication =>
     publication.targets.map(target => ({ publication, target })),
   );
-  await bringAll(places, context);
-  // Where nothing comes between the index and its tags, they are looked at while it is pushed.
-  const early = isSigned || inputs.keepTags !== undefined ? undefined : readTags(tags);
-  const looked = performance.now();
-  await Promise.all([early, pushAll(places, before, runner)]);
-  const [signed] = await Promise.all([
-    signing?.sign(publications),
+  const [hands = []] = await Promise.all([signing?.identify(), bringAll(places, context)]);
+  // Where nothing comes between the index and its tags, they are looked at while it is pushed; else with the last look at
+  // the signatures.
+  const look = new Look(() => readTags(tags));
+  const mayLook = inputs.keepTags === undefined;
+  const [, , signatures] = await Promise.all([
+    isSigned || !mayLook ? undefined : look.take(),
+    pushAll(places, before, runner),
+    // Signatures are made of digests: that the index is on its way only matters to who attaches them.
+    signing?.prepare(publications, hands),
+  ]);
+  await signatures?.attach();
+  await Promise.all([
+    isSigned && mayLook ? look.take() : undefined,
+    signatures?.confirm(),
     isSigned ? confirmAll(places, before) : undefined,
   ]);
+  const signed = signatures && signing?.tell(signatures);
   await keepAll(places, context);
 
   // Whatever came before took its time: another run may have moved a tag meanwhile.
-  const isFresh = performance.now() - looked < FRESH;
-  const now = early !== undefined && isFresh ? await early : await readTags(tags);
+  const now = await look.fresh();
   refuseImmutable(tags, now, options);
   if (!isSigned) await confirmAll(untold(places, tags, now, options), now);
   return { signing: signed, tags: await moveTags(tags, now, options) };

@@ -2,16 +2,17 @@ import { formatPlatform } from '../oci/platform.ts';
 import type { NamedTag, TagReport } from '../publish/move-tags.ts';
 import type { Publication } from '../publish/publication.ts';
 import type { SigningReport } from '../publish/sign.ts';
-import { mergeSummary, verifyCommand } from '../report/summary.ts';
+import { mergeSummary } from '../report/summary.ts';
+import { type SignedAs, type VerifyCommand, verifyCommands } from '../report/verify-commands.ts';
 import type { Runner } from '../runner/actions.ts';
+import type { Signatory } from '../sign/identity.ts';
 
 /** What a merge did. */
 export interface MergeResult {
   readonly publications: readonly Publication[];
   readonly tags: TagReport;
   /** Undefined when nothing was signed, as asked. */
-  readonly signing: SigningReport | undefined;
-  readonly trustedRoot?: string | undefined;
+  readonly signing: (SigningReport & SignedAs) | undefined;
 }
 
 /** Tells what a merge did: to later steps as outputs, to people in the log and on the summary page. */
@@ -26,9 +27,10 @@ export async function report(runner: Runner, result: MergeResult): Promise<void>
   runner.output('unmoved-tags', tags.kept.map(({ name }) => name).join('\n'));
   runner.output('json', JSON.stringify({ components: componentsOf(result) }));
   for (const publication of publications) {
-    const command = checkOf(publication, result);
-    if (command !== undefined) runner.info(`Check ${publication.component}:\n${command}`);
-    await runner.summary(pageOf(publication, result, command));
+    const checks = checksOf(publication, result);
+    for (const { title, command } of checks)
+      runner.info(`Check ${publication.component} by ${title}:\n${command}`);
+    await runner.summary(pageOf(publication, result, checks));
   }
 }
 
@@ -51,13 +53,13 @@ function tagsOf({ component }: Publication, { tags }: MergeResult) {
   };
 }
 
-function checkOf(publication: Publication, { signing, trustedRoot }: MergeResult): string | undefined {
-  if (signing === undefined) return undefined;
+function checksOf(publication: Publication, { signing }: MergeResult): VerifyCommand[] {
+  if (signing === undefined) return [];
   const [first] = namesOf(publication);
-  return verifyCommand(signing.identity, `${first}@${publication.image.content.digest}`, trustedRoot);
+  return verifyCommands(`${first}@${publication.image.content.digest}`, signing);
 }
 
-function pageOf(publication: Publication, result: MergeResult, check: string | undefined): string {
+function pageOf(publication: Publication, result: MergeResult, checks: readonly VerifyCommand[]): string {
   const { component, image } = publication;
   return mergeSummary({
     component,
@@ -66,7 +68,7 @@ function pageOf(publication: Publication, result: MergeResult, check: string | u
     images: image.platforms,
     ...tagsOf(publication, result),
     missing: image.missing,
-    check,
+    checks,
   });
 }
 
@@ -91,9 +93,17 @@ function componentsOf(result: MergeResult): Record<string, object> {
         unmoved: kept,
         platforms,
         missing: image.missing.map(formatPlatform),
-        signed: signing === undefined ? null : { ...signing.identity, ...signing.subjects.get(component) },
+        signed: signing === undefined ? null : signedOf(component, signing),
       };
       return [component, told];
     }),
   );
+}
+
+/** Who signed, in which formats, and how many signatures there are. */
+function signedOf(component: string, { signatories, formats, subjects }: SigningReport & SignedAs): object {
+  const by = signatories.map((signatory: Signatory) =>
+    signatory.kind === 'key' ? { key: signatory.fingerprint } : signatory.identity,
+  );
+  return { by, formats, ...subjects.get(component) };
 }

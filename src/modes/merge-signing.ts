@@ -1,67 +1,96 @@
-import type { Transport } from '../http/transport.ts';
-import type { MergeInputs } from '../inputs.ts';
+import type { SigningHand } from '../inputs.ts';
 import { descriptorOf } from '../oci/manifest.ts';
 import { childrenOf } from '../publish/index-image.ts';
 import type { Publication } from '../publish/publication.ts';
-import { type SigningReport, signEverywhere } from '../publish/sign.ts';
-import type { Runner } from '../runner/actions.ts';
-import { Keyless } from '../sign/keyless.ts';
-import { chooseServices } from '../sign/services.ts';
-import { loadSigningConfig, loadTrustedRoot } from '../sign/trust.ts';
-import { BundleVerifier } from '../sign/verify.ts';
+import {
+  type Hand,
+  type PreparedSignatures,
+  prepareSignatures,
+  type SigningReport,
+} from '../publish/sign.ts';
+import type { SignedAs } from '../report/verify-commands.ts';
+import { nameOf } from '../sign/identity.ts';
+import { SignatureVerifier } from '../sign/signature-verifier.ts';
+import { loadSigstore, type OpenHand, openKey, openKeyless, type SigningContext } from './signing-hands.ts';
 
-/** What signing takes of the merge. */
-interface SigningContext {
-  readonly inputs: MergeInputs;
-  readonly runner: Runner;
-  readonly env: NodeJS.ProcessEnv;
-  readonly transport: Transport;
-}
-
-/** A Sigstore, ready to sign with and to verify by. Only a merge that signs loads this module and its libraries. */
+/** Everything to sign with and to verify by. Only a merge that signs loads this module and its libraries. */
 export class Signing {
-  readonly #keyless: Keyless;
-  readonly #verifier: BundleVerifier;
   readonly #context: SigningContext;
+  readonly #hands: readonly OpenHand[];
+  readonly #verifier: SignatureVerifier;
 
-  private constructor(keyless: Keyless, verifier: BundleVerifier, context: SigningContext) {
-    this.#keyless = keyless;
-    this.#verifier = verifier;
+  private constructor(context: SigningContext, hands: readonly OpenHand[], verifier: SignatureVerifier) {
     this.#context = context;
+    this.#hands = hands;
+    this.#verifier = verifier;
   }
 
-  /** @throws ManifoldError `signing-config` when what describes the Sigstore cannot be had, or names nothing to sign with */
-  static async open(context: SigningContext): Promise<Signing> {
-    const { inputs, env, transport, runner } = context;
-    const source = { trustedRoot: inputs.trustedRoot, signingConfig: inputs.signingConfig, env };
-    const [root, config] = await Promise.all([loadTrustedRoot(source), loadSigningConfig(source)]);
-    const services = chooseServices(config, new Date());
-    const keyless = new Keyless({ env, services, transport, onSecret: runner.mask });
-    return new Signing(keyless, new BundleVerifier(root), context);
+  /**
+   * Finds out what cannot work before anything is pushed.
+   * @param hands who is to sign: at least one
+   * @throws ManifoldError `signing-config` when what describes the Sigstore cannot be had, or names nothing to sign with;
+   * others when cosign or the key cannot be used
+   */
+  static async open(context: SigningContext, hands: readonly SigningHand[]): Promise<Signing> {
+    const isOwn = context.inputs.trustedRoot !== undefined;
+    // Who signs with a key alone has no need of the public Sigstore's files.
+    const sigstore = isOwn || hands.includes('keyless') ? await loadSigstore(context) : undefined;
+    const opened = await Promise.all(
+      hands.map(async hand =>
+        hand === 'key'
+          ? openKey(isOwn ? sigstore : undefined, context)
+          : openKeyless(sigstore ?? (await loadSigstore(context)), context),
+      ),
+    );
+    const keys = opened.flatMap(({ publicKey }) => publicKey ?? []);
+    const verifier = new SignatureVerifier({ root: sigstore?.root, keys, requireLog: isOwn });
+    return new Signing(context, opened, verifier);
   }
 
-  /** Signs every image everywhere, and tells of each. */
-  async sign(publications: readonly Publication[]): Promise<SigningReport> {
-    const { transport, runner } = this.#context;
+  /** Tells whose signatures are to be made, and asks for what that takes. */
+  async identify(): Promise<readonly Hand[]> {
+    return Promise.all(this.#hands.map(hand => hand.identify()));
+  }
+
+  /** Makes what the images lack of signatures, everywhere. */
+  async prepare(publications: readonly Publication[], hands: readonly Hand[]): Promise<PreparedSignatures> {
+    const { inputs, transport } = this.#context;
     const subjects = publications.map(publication => ({
       component: publication.component,
       children: childrenOf(publication.image),
       root: descriptorOf(publication.image.content),
       repositories: publication.targets.map(({ client }) => client),
     }));
-    const signing = await signEverywhere(subjects, {
-      keyless: this.#keyless,
+    return prepareSignatures(subjects, {
+      hands,
+      formats: inputs.signatureFormats,
+      annotations: inputs.signatureAnnotations,
       verifier: this.#verifier,
       retry: transport.retry,
     });
-    for (const { component, repositories } of subjects) {
-      const { manifests = 0, attached = 0 } = signing.subjects.get(component) ?? {};
-      const all = manifests * repositories.length;
-      const before = attached === all ? '' : ` ${all - attached} of these signatures were there already.`;
+  }
+
+  /** Tells of each image that it is signed. */
+  tell({ report }: PreparedSignatures): SigningReport & SignedAs {
+    const { inputs, runner } = this.#context;
+    const by = report.signatories.map(nameOf).join(' and ');
+    for (const [component, { manifests, signatures, attached }] of report.subjects) {
+      const before =
+        attached === signatures ? '' : ` ${signatures - attached} of these signatures were there already.`;
       runner.info(
-        `Signed ${component} as ${signing.identity.name}: ${manifests} manifests, verified in every registry.${before}`,
+        `Signed ${component} as ${by}: ${manifests} manifests, verified in every registry.${before}`,
       );
     }
-    return signing;
+    return {
+      ...report,
+      formats: inputs.signatureFormats,
+      trustedRoot: inputs.trustedRoot,
+      hasTimestampsOnly: this.#hands.some(hand => hand.hasTimestampsOnly),
+    };
+  }
+
+  /** Ends what is still at work. */
+  close(): void {
+    for (const hand of this.#hands) hand.close();
   }
 }

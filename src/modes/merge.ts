@@ -1,5 +1,5 @@
 import { imagesOf } from '../inputs/image-templates.ts';
-import type { MergeInputs } from '../inputs.ts';
+import type { MergeInputs, SigningHand } from '../inputs.ts';
 import { type AssembleOptions, assemble } from '../publish/assemble.ts';
 import { BuildReader, type Connect } from '../publish/read-builds.ts';
 import { closeSet } from '../records/closed-set.ts';
@@ -17,13 +17,11 @@ import { openReach } from './reach.ts';
 import { decideSigning } from './signing-consent.ts';
 
 /** Makes one image of all builds of each component: collects, checks, pushes by digest, signs, and only then tags. */
-export async function merge(given: MergeInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
+export async function merge(inputs: MergeInputs, runner: Runner, env: NodeJS.ProcessEnv): Promise<void> {
   const run = readRun(env);
-  if (given.githubToken !== undefined) runner.mask(given.githubToken);
-  const hasOwnSigstore = given.trustedRoot !== undefined;
-  const sign = decideSigning({ sign: given.sign, hasOwnSigstore }, readVisibility(env));
-  const inputs = { ...given, sign };
-  if (sign === 'keyless') requireIdTokenPermission(env);
+  if (inputs.githubToken !== undefined) runner.mask(inputs.githubToken);
+  const hands = decideSigning(inputs, readVisibility(env));
+  if (hands.includes('keyless')) requireIdTokenPermission(env);
   const { transport, registries } = openReach(inputs, runner, env);
   try {
     const connect: Connect = repository => registries.repository(repository);
@@ -31,7 +29,7 @@ export async function merge(given: MergeInputs, runner: Runner, env: NodeJS.Proc
     const { images } = inputs;
     const imagesFor = images === undefined ? undefined : (component: string) => imagesOf(images, component);
     const { retry } = transport;
-    await publish({ inputs, run, runner, env, transport, retry, connect, reader, imagesFor });
+    await publish({ inputs, hands, run, runner, env, transport, retry, connect, reader, imagesFor });
   } catch (error) {
     // Whoever looks at the run's page first finds there what the log says.
     if (error instanceof BuildsRefused) await runner.summary(refusalSummary(error));
@@ -41,15 +39,31 @@ export async function merge(given: MergeInputs, runner: Runner, env: NodeJS.Proc
   }
 }
 
-type Context = RecordsContext & PublishingContext;
+interface Context extends RecordsContext, PublishingContext {
+  /** Who signs; empty: nobody. */
+  readonly hands: readonly SigningHand[];
+}
 
 async function publish(context: Context): Promise<void> {
-  const { inputs, runner } = context;
+  const { hands } = context;
   // What cannot work is said before anything is pushed: a Sigstore that cannot be read is found here.
   const [records, signing] = await Promise.all([
     readRecords(context),
-    inputs.sign === 'none' ? undefined : openSigning(context),
+    hands.length === 0 ? undefined : openSigning(context),
   ]);
+  try {
+    await publishSigned(context, records, signing);
+  } finally {
+    signing?.close();
+  }
+}
+
+async function publishSigned(
+  context: Context,
+  records: RunRecords,
+  signing: Signing | undefined,
+): Promise<void> {
+  const { inputs, runner } = context;
   const closed = closeSet(records, inputs);
   if (closed.components.length === 0 && closed.problems.length === 0) {
     runner.notice(
@@ -62,13 +76,13 @@ async function publish(context: Context): Promise<void> {
     runner.info(`${component}: ${indexTree(image.content, image.platforms)}`);
   }
   const published = await pushSignAndTag(context, publications, signing);
-  await report(runner, { publications, ...published, trustedRoot: inputs.trustedRoot });
+  await report(runner, { publications, ...published });
 }
 
 /** Only a merge that signs pays for the libraries of Sigstore. */
 async function openSigning(context: Context): Promise<Signing> {
   const { Signing } = await import('./merge-signing.ts');
-  return Signing.open(context);
+  return Signing.open(context, context.hands);
 }
 
 function assembleOptions(context: Context, { plan }: RunRecords): AssembleOptions {

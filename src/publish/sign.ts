@@ -1,28 +1,37 @@
-import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import type { RetryPolicy } from '../http/retry.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { Descriptor } from '../oci/manifest.ts';
-import type { RepositoryClient } from '../registry/client.ts';
-import { attachBundle } from '../sign/bundle.ts';
-import { type Identity, sameIdentity } from '../sign/identity.ts';
-import type { IdentityToken } from '../sign/identity-token.ts';
-import type { Keyless, KeylessSigner } from '../sign/keyless.ts';
-import { type BundleVerifier, type SignatureSearch, searchSignatures } from '../sign/verify.ts';
-import { eventually } from './eventually.ts';
+import type { Finding } from '../sign/finding.ts';
+import type { Signatory } from '../sign/identity.ts';
+import type { SignatureMaker } from '../sign/maker.ts';
+import { attachAll, readBack, type Uploaded, upload } from './attach-signatures.ts';
+import { type Made, makeSignatures } from './make-signatures.ts';
+import {
+  isWanted,
+  type Place,
+  placesOf,
+  type SignatureKind,
+  type SigningSubject,
+  search,
+  type Wanted,
+} from './signing-places.ts';
 
-/** Manifests that are signed in some repositories. */
-export interface SigningSubject {
-  readonly component: string;
-  /** Published before the root, so that nobody meets a signed index of unsigned images. */
-  readonly children: readonly Descriptor[];
-  /** What tags will point at. */
-  readonly root: Descriptor;
-  readonly repositories: readonly RepositoryClient[];
+/** One who signs, before anything of his is used up. */
+export interface Hand {
+  /** Whom the signatures will be of, as far as that can be told before a certificate is asked for. */
+  readonly expected: Signatory | undefined;
+  /** Gets ready to sign. @throws ManifoldError `signing-failed`, `service-unreachable` */
+  readonly open: () => Promise<SignatureMaker>;
+}
+
+export interface SignOptions extends SignatureKind {
+  /** All of them sign. */
+  readonly hands: readonly Hand[];
+  /** How long to look for a signature that a registry took but does not list yet. */
+  readonly retry: RetryPolicy;
 }
 
 /** What was signed where, and by whom. */
 export interface SigningReport {
-  readonly identity: Identity;
+  readonly signatories: readonly Signatory[];
   /** By their components. */
   readonly subjects: ReadonlyMap<string, SubjectReport>;
 }
@@ -30,194 +39,96 @@ export interface SigningReport {
 export interface SubjectReport {
   /** Manifests of the image: platforms, attestation manifests and the index itself. */
   readonly manifests: number;
-  /** Signatures that were attached now, over all repositories; the others were there from before. */
+  /** Signatures that these have now, over all repositories. */
+  readonly signatures: number;
+  /** Those of them that were attached now; the others were there from before. */
   readonly attached: number;
 }
 
-export interface SignOptions {
-  readonly keyless: Keyless;
-  readonly verifier: BundleVerifier;
-  /** How long to look for a signature that a registry took but does not list yet. */
-  readonly retry: RetryPolicy;
+/** What a registry shows at a place. */
+interface Found {
+  readonly place: Place;
+  readonly findings: readonly Finding[];
 }
 
-/** What one repository still lacks of one subject. */
-interface Lack {
-  readonly subject: SigningSubject;
-  readonly repository: RepositoryClient;
-  readonly manifests: readonly Descriptor[];
-}
-
-/** A manifest, and its signature. */
-interface Signed {
-  readonly manifest: Descriptor;
-  readonly bundle: Buffer;
+/** Signatures that are made, and of which no registry knows yet. */
+export interface PreparedSignatures {
+  /** What the images will have once they are attached. */
+  readonly report: SigningReport;
+  /** Attaches them: children first and the index last. */
+  attach(): Promise<void>;
+  /** Reads each back and verifies it. */
+  confirm(): Promise<void>;
 }
 
 /**
- * Signs every manifest of every image in every repository, children first and the index last, then reads each signature
- * back and verifies it. One token and one certificate serve all. What this identity has signed already is left as it is:
- * where nothing is left to sign, no certificate is asked for and nothing is written.
+ * Makes the signatures that manifests of images lack in repositories. What a hand has signed already is left as it is: where
+ * nothing is left to sign, it is not even opened, and nothing is written.
  * @throws ManifoldError `no-id-token`, `signing-failed`, `signature-unverified`, `registry-…`
  */
-export async function signEverywhere(
+export async function prepareSignatures(
   subjects: readonly SigningSubject[],
   options: SignOptions,
-): Promise<SigningReport> {
-  const { keyless, verifier } = options;
-  const lackingOf = (identity: Identity): Promise<Lack[]> => findLacking(subjects, verifier, identity);
-
-  const token = await keyless.identify();
-  let lacking = token.identity === undefined ? undefined : await lackingOf(token.identity);
-  if (token.identity !== undefined && lacking?.every(({ manifests }) => manifests.length === 0)) {
-    return reportOf(token.identity, subjects, lacking);
-  }
-  const signer = await keyless.createSigner(token);
-  const { identity } = signer;
-  refuseOtherIdentity(identity, token);
-  // The token only let us guess; the certificate decides.
-  if (lacking === undefined || token.identity === undefined || !sameIdentity(identity, token.identity))
-    lacking = await lackingOf(identity);
-
-  const signed = await signAll(lacking, signer, verifier);
-  await Promise.all(signed.map(([lack, bundles]) => attachAll(lack, bundles, identity, options)));
-  return reportOf(identity, subjects, lacking);
-}
-
-function findLacking(
-  subjects: readonly SigningSubject[],
-  verifier: BundleVerifier,
-  identity: Identity,
-): Promise<Lack[]> {
-  return Promise.all(
-    subjects.flatMap(subject =>
-      subject.repositories.map(async repository => {
-        const all = [...subject.children, subject.root];
-        return { subject, repository, manifests: await unsigned(all, repository, verifier, identity) };
-      }),
-    ),
+): Promise<PreparedSignatures> {
+  const places = placesOf(subjects);
+  const found = await Promise.all(
+    places.map(async place => ({ place, findings: await search(place, options) })),
   );
+  const work = await Promise.all(options.hands.map(hand => makeLacking(hand, found, options)));
+  const made = work.flatMap(hand => hand.made);
+  const batches = [...Map.groupBy(made, ({ place }) => place)].map(([place, of]) => ({ place, made: of }));
+  let uploaded: readonly Uploaded[] = [];
+  return {
+    report: reportOf(
+      work.map(({ signatory }) => signatory),
+      subjects,
+      made,
+      options,
+    ),
+    attach: async () => {
+      uploaded = await upload(batches);
+      await attachAll(uploaded);
+    },
+    confirm: async () => {
+      await Promise.all(uploaded.map(batch => readBack(batch, options, options.retry)));
+    },
+  };
 }
 
 function reportOf(
-  identity: Identity,
+  signatories: readonly Signatory[],
   subjects: readonly SigningSubject[],
-  lacking: readonly Lack[],
+  made: readonly Made[],
+  { hands, formats }: SignOptions,
 ): SigningReport {
   const reports = subjects.map(subject => {
     const manifests = subject.children.length + 1;
-    const attached = lacking.filter(lack => lack.subject === subject).flatMap(lack => lack.manifests).length;
-    return [subject.component, { manifests, attached }] as const;
+    const signatures = manifests * subject.repositories.length * hands.length * formats.length;
+    const attached = made.filter(({ place }) => place.subject === subject).length;
+    return [subject.component, { manifests, signatures, attached }] as const;
   });
-  return { identity, subjects: new Map(reports) };
+  return { signatories, subjects: new Map(reports) };
 }
 
-async function attachAll(
-  { subject, repository }: Lack,
-  signed: readonly Signed[],
-  identity: Identity,
+/** Makes what the registries lack of one hand. */
+async function makeLacking(
+  hand: Hand,
+  found: readonly Found[],
   options: SignOptions,
-): Promise<void> {
-  const attach = ({ manifest, bundle }: Signed) => attachBundle(repository, manifest, bundle);
-  await Promise.all(signed.filter(({ manifest }) => manifest !== subject.root).map(attach));
-  await Promise.all(signed.filter(({ manifest }) => manifest === subject.root).map(attach));
-  await Promise.all(signed.map(({ manifest }) => readSignatureBack(repository, manifest, identity, options)));
+): Promise<{ signatory: Signatory; made: readonly Made[] }> {
+  const { expected } = hand;
+  if (expected !== undefined && lackingOf(expected, found, options).length === 0)
+    return { signatory: expected, made: [] };
+  const maker = await hand.open();
+  // What was expected is only a guess; the certificate decides.
+  const lacking = lackingOf(maker.signatory, found, options);
+  return { signatory: maker.signatory, made: await makeSignatures(lacking, maker, options.verifier) };
 }
 
-/**
- * The certificate must name the workflow that the token names. The server's part of the name is left to the authority: a
- * Sigstore of one's own may write it in its own way.
- */
-function refuseOtherIdentity(identity: Identity, token: IdentityToken): void {
-  const { workflowRef, issuer } = token;
-  const isOurs = workflowRef === undefined || identity.name.endsWith(`/${workflowRef}`);
-  if (isOurs && identity.issuer === issuer) return;
-  throw new ManifoldError(
-    'signing-failed',
-    `The certificate authority names ${oneLine(identity.name)} of ${oneLine(identity.issuer)}, but this job is ${workflowRef ?? 'known'} to ${issuer}.`,
-    { hint: 'Nothing was signed and no tag was moved. Check the certificate authority in "signing-config".' },
+function lackingOf(signatory: Signatory, found: readonly Found[], options: SignOptions): Wanted[] {
+  return found.flatMap(({ place, findings }) =>
+    options.formats
+      .map(format => ({ place, format, signatory }))
+      .filter(wanted => !findings.some(finding => isWanted(finding, wanted, options.annotations))),
   );
-}
-
-/**
- * Makes all signatures at once, before any is attached; their order is one of publication only. Each is made once for all
- * repositories.
- */
-function signAll(
-  lacking: readonly Lack[],
-  signer: KeylessSigner,
-  verifier: BundleVerifier,
-): Promise<(readonly [Lack, Signed[]])[]> {
-  const bundles = new Map<Digest, Promise<Buffer>>();
-  const sign = async (manifest: Descriptor): Promise<Signed> => {
-    const { digest } = manifest;
-    const made = bundles.get(digest) ?? signAndCheck(digest, signer, verifier);
-    bundles.set(digest, made);
-    return { manifest, bundle: await made };
-  };
-  return Promise.all(lacking.map(async lack => [lack, await Promise.all(lack.manifests.map(sign))] as const));
-}
-
-/** The manifests that have no valid signature of this identity in a repository. */
-async function unsigned(
-  manifests: readonly Descriptor[],
-  repository: RepositoryClient,
-  verifier: BundleVerifier,
-  identity: Identity,
-): Promise<Descriptor[]> {
-  const signed = await Promise.all(
-    manifests.map(async ({ digest }) =>
-      includes(await searchSignatures(repository, digest, verifier), identity),
-    ),
-  );
-  return manifests.filter((_, position) => signed[position] !== true);
-}
-
-/** A signature that the trusted root does not vouch for is found before it is attached to anything. */
-async function signAndCheck(
-  digest: Digest,
-  signer: KeylessSigner,
-  verifier: BundleVerifier,
-): Promise<Buffer> {
-  const bundle = await signer.sign(digest);
-  try {
-    verifier.verify(bundle, digest);
-  } catch (error) {
-    throw new ManifoldError(
-      'signature-unverified',
-      `The signature that was just made does not verify. ${messageOf(error)}`,
-      {
-        hint: 'Check that "trusted-root" and "signing-config" describe the same Sigstore. No tag was moved.',
-        cause: error,
-      },
-    );
-  }
-  return bundle;
-}
-
-/** Asks the registry, as a consumer would, until it shows the signature. */
-async function readSignatureBack(
-  repository: RepositoryClient,
-  manifest: Descriptor,
-  identity: Identity,
-  options: SignOptions,
-): Promise<void> {
-  let last: SignatureSearch = { valid: [], invalid: [] };
-  const found = await eventually(options.retry, async () => {
-    last = await searchSignatures(repository, manifest.digest, options.verifier);
-    return includes(last, identity) ? true : undefined;
-  });
-  if (found === true) return;
-  const reason = last.invalid[0] ?? 'The registry took the signature but does not list it.';
-  throw new ManifoldError(
-    'signature-unverified',
-    `${repository.name}@${manifest.digest} is not signed as it should be. ${reason}`,
-    {
-      hint: 'No tag was moved. Re-run this job: what is signed already stays.',
-    },
-  );
-}
-
-function includes(search: SignatureSearch, identity: Identity): boolean {
-  return search.valid.some(signer => sameIdentity(signer, identity));
 }

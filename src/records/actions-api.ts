@@ -4,7 +4,7 @@ import { ManifoldError, oneLine } from '../errors.ts';
 import { isRateLimit } from '../http/retry.ts';
 import type { HttpResponse, Transport } from '../http/transport.ts';
 import { baseUrl } from '../http/url.ts';
-import { inParallel } from './parallel.ts';
+import { inParallel } from '../parallel.ts';
 import { LONGEST_RECORD, requireBytes, requireShort, requireSize } from './stored-bytes.ts';
 
 const PER_PAGE = 100;

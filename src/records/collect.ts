@@ -1,8 +1,8 @@
 import { ManifoldError } from '../errors.ts';
 import { formatPlatform } from '../oci/platform.ts';
+import { inParallel } from '../parallel.ts';
 import { isPlanName, isRecordName, parsePlanName, parseRecordName } from './name.ts';
 import { BELONGS, type Origin } from './origin.ts';
-import { inParallel } from './parallel.ts';
 import { type PlanRecord, parsePlan } from './plan.ts';
 import { type BuildRecord, parseRecord } from './record.ts';
 import type { RecordStore, StoredFile } from './store.ts';

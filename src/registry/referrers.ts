@@ -11,7 +11,8 @@ import {
   MEDIA_TYPE,
   manifestContent,
 } from '../oci/manifest.ts';
-import type { GetOptions, RepositoryClient } from './client.ts';
+import type { RepositoryClient } from './client.ts';
+import { rewriteTag } from './rewrite-tag.ts';
 
 /** A registry that lists more than this for one manifest is not read to its end. */
 const MAX_PAGES = 100;
@@ -26,7 +27,7 @@ export async function listReferrers(client: RepositoryClient, subject: Digest): 
   let page: URL | undefined;
   for (let count = 0; count < MAX_PAGES; count++) {
     const response = await client.referrersApi.list(subject, page);
-    if (response === undefined) return ourKind((await readFallback(client, subject)).entries);
+    if (response === undefined) return ourKind(await readFallback(client, subject));
     const content = manifestContent(response.body, MEDIA_TYPE.ociIndex);
     found.push(...ourKind(parseListing(content, `the referrers of ${client.name}@${subject}`)));
     page = nextPage(response.headers.link, response.url);
@@ -65,7 +66,7 @@ export async function pushReferrer(
   // Some registries confirm the subject although they have no API to list it by (Amazon ECR did).
   if (indexed === subject && !client.referrersApi.isMissing) return;
   const descriptor = { ...descriptorOf(content), ...description };
-  await exclusively(`${client.name}@${subject}`, () => addToFallback(client, subject, descriptor));
+  await addToFallback(client, subject, descriptor);
 }
 
 function fallbackTag(subject: Digest): string {
@@ -73,8 +74,6 @@ function fallbackTag(subject: Digest): string {
 }
 
 interface Fallback {
-  /** Of the listing; undefined where there is none. */
-  readonly digest: Digest | undefined;
   readonly entries: readonly unknown[];
   /** The document as it came, so that what others wrote into it stays. */
   readonly document: Record<string, unknown>;
@@ -101,72 +100,42 @@ function ourKind(entries: readonly unknown[]): Descriptor[] {
     .map(entry => checkDocument(descriptorSchema, entry, 'an entry of a list of referrers'));
 }
 
-async function readFallback(
-  client: RepositoryClient,
-  subject: Digest,
-  options: GetOptions = {},
-): Promise<Fallback> {
-  const content = await client.findManifest(fallbackTag(subject), options);
-  const where = `${client.name}:${fallbackTag(subject)}`;
-  if (content === undefined) {
-    return { digest: undefined, entries: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex } };
-  }
-  const entries = parseListing(content, `the fallback tag ${where}`);
-  return {
-    digest: content.digest,
-    entries,
-    document: JSON.parse(Buffer.from(content.bytes).toString('utf8')),
-  };
+async function readFallback(client: RepositoryClient, subject: Digest): Promise<readonly unknown[]> {
+  const content = await client.findManifest(fallbackTag(subject));
+  return parseFallback(content, client, subject).entries;
 }
 
-/** While a write waited to be repeated, somebody has written (or it had taken effect): what it rests on is read again. */
-class Outdated extends Error {}
-
-const ATTEMPTS = 5;
-const MENDABLE = new Set<string>(['registry-refused', 'registry-not-found']);
-
-/**
- * Adds an entry to the fallback tag. Registries have no compare-and-swap: whoever writes at the same time may overwrite
- * us, so the tag is read again after the writing, and written again if our entry is gone.
- */
-async function addToFallback(
+function parseFallback(
+  content: ManifestContent | undefined,
   client: RepositoryClient,
   subject: Digest,
-  descriptor: Descriptor,
-): Promise<void> {
-  const holds = (entries: readonly unknown[]): boolean =>
-    ourKind(entries).some(({ digest }) => digest === descriptor.digest);
-  let shown: GetOptions = {};
-  for (let written = 0; ; written++) {
-    const { digest, entries, document } = await readFallback(client, subject, shown);
-    if (holds(entries)) return;
-    const changesNothing = written > 0 && digest === shown.outdated;
-    if (changesNothing || written === ATTEMPTS) throw notKept(client, subject, written);
-    // From now on the tag shows what we write, or what somebody else writes, although maybe late.
-    shown = { justPushed: true, outdated: digest };
-    const beforeRetry = async (): Promise<void> => {
-      if ((await readFallback(client, subject)).digest !== digest) throw new Outdated();
-    };
-    const write = (manifests: readonly unknown[]) =>
-      client.putManifest(
-        manifestContent(Buffer.from(JSON.stringify({ ...document, manifests })), MEDIA_TYPE.ociIndex),
-        fallbackTag(subject),
-        { beforeRetry },
-      );
-    try {
-      await write([...entries, descriptor]);
-    } catch (error) {
-      if (error instanceof Outdated) continue;
-      // Only a refusal of the listing itself is mended; a lack of rights or a fault on the way is told.
-      const refusal = error instanceof ManifoldError && MENDABLE.has(error.code);
-      if (!refusal) throw error;
+): Fallback {
+  if (content === undefined)
+    return { entries: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex } };
+  const entries = parseListing(content, `the fallback tag ${client.name}:${fallbackTag(subject)}`);
+  return { entries, document: JSON.parse(Buffer.from(content.bytes).toString('utf8')) };
+}
+
+/** Adds an entry to the fallback tag, beside those that others have put there. */
+function addToFallback(client: RepositoryClient, subject: Digest, descriptor: Descriptor): Promise<void> {
+  const listingOf = (document: Fallback['document'], entries: readonly unknown[]): ManifestContent => {
+    const bytes = Buffer.from(JSON.stringify({ ...document, manifests: [...entries, descriptor] }));
+    return manifestContent(bytes, MEDIA_TYPE.ociIndex);
+  };
+  return rewriteTag(client, {
+    tag: fallbackTag(subject),
+    change: async current => {
+      const { entries, document } = parseFallback(current, client, subject);
+      const holdsOurs = ourKind(entries).some(({ digest }) => digest === descriptor.digest);
+      return holdsOurs ? undefined : listingOf(document, entries);
+    },
+    mend: async current => {
+      const { entries, document } = parseFallback(current, client, subject);
       const alive = await existing(client, entries);
-      if (alive.length === entries.length) throw error;
-      await write([...alive, descriptor]).catch(again => {
-        if (!(again instanceof Outdated)) throw again;
-      });
-    }
-  }
+      return alive.length === entries.length ? undefined : listingOf(document, alive);
+    },
+    notKept: written => notKept(client, subject, written),
+  });
 }
 
 function notKept(client: RepositoryClient, subject: Digest, written: number): ManifoldError {
@@ -189,18 +158,4 @@ async function existing(client: RepositoryClient, entries: readonly unknown[]): 
     }),
   );
   return entries.filter((_, position) => found[position]);
-}
-
-const running = new Map<string, Promise<unknown>>();
-
-/** Runs what concerns the same key one after the other. */
-function exclusively<T>(key: string, work: () => Promise<T>): Promise<T> {
-  const before = running.get(key) ?? Promise.resolve();
-  const mine = before.catch(() => {}).then(work);
-  running.set(key, mine);
-  const forget = () => {
-    if (running.get(key) === mine) running.delete(key);
-  };
-  mine.then(forget, forget);
-  return mine;
 }

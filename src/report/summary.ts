@@ -4,7 +4,7 @@ import { isIndexType, type ManifestContent } from '../oci/manifest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { BuildsRefused } from '../records/problems.ts';
 import type { BuildRecord } from '../records/record.ts';
-import type { Identity } from '../sign/identity.ts';
+import type { VerifyCommand } from './verify-commands.ts';
 
 /** Text for a cell or a line of Markdown: nothing in it is markup, and it stays on its line. */
 export function escapeMarkdown(text: string): string {
@@ -31,63 +31,41 @@ export interface MergeSummary {
   readonly kept: readonly { readonly name: string; readonly reason: string }[];
   /** Platforms that were expected and are left out, as the user allowed. */
   readonly missing: readonly Platform[];
-  /** The command that checks the signatures; undefined when the image was not signed, as asked. */
-  readonly check: string | undefined;
+  /** The commands that check the signatures; none when the image was not signed, as asked. */
+  readonly checks: readonly VerifyCommand[];
 }
 
 /** The page that the merge leaves behind: the index as a table, and how to check it. */
 export function mergeSummary(summary: MergeSummary): string {
-  const { component, index, images, tags, kept, missing, repositories, check } = summary;
-  const signed = check === undefined ? 'no' : 'yes';
+  const { component, index, images, tags, kept, missing, repositories, checks } = summary;
+  const isSigned = checks.length > 0;
   const rows = images.map(image => [
     formatPlatform(image.platform),
     code(image.image.digest),
     String(image.attestations.length),
-    signed,
+    isSigned ? 'yes' : 'no',
   ]);
   return [
-    `## ${escapeMarkdown(component)}: ${images.length === 1 ? '1 platform' : `${images.length} platforms`}, ${check === undefined ? 'not signed' : 'signed'}`,
+    `## ${escapeMarkdown(component)}: ${images.length === 1 ? '1 platform' : `${images.length} platforms`}, ${isSigned ? 'signed' : 'not signed'}`,
     '',
     table(['Platform', 'Manifest', 'Attestations', 'Signed'], rows),
     '',
     ...(missing.length === 0
       ? []
       : [`Published without ${missing.map(formatPlatform).join(', ')}, as \`allow-missing\` says.`, '']),
-    `${isIndexType(index.mediaType) ? 'Index' : 'Manifest'} ${code(index.digest)}${check === undefined ? '' : ', signed'}, the same in ${repositories.map(code).join(', ')}.`,
+    `${isIndexType(index.mediaType) ? 'Index' : 'Manifest'} ${code(index.digest)}${isSigned ? ', signed' : ''}, the same in ${repositories.map(code).join(', ')}.`,
     '',
     ...list('Tags:', tags.map(code)),
     ...list(
       'Tags that stay where they are:',
       kept.map(({ name, reason }) => `${code(name)}: ${escapeMarkdown(reason)}`),
     ),
-    ...(check === undefined ? [] : ['Check it:', '', '```sh', check, '```', '']),
+    ...checks.flatMap(({ title, command }) => [`Check it by ${title}:`, '', '```sh', command, '```', '']),
   ].join('\n');
 }
 
 function list(title: string, entries: readonly string[]): string[] {
   return entries.length === 0 ? [] : [title, '', ...entries.map(entry => `- ${entry}`), ''];
-}
-
-/**
- * The command by which a consumer checks a keyless signature.
- * @param trustedRoot the file that describes a Sigstore of one's own; undefined for the public one
- */
-export function verifyCommand(
-  identity: Identity,
-  reference: string,
-  trustedRoot: string | undefined,
-): string {
-  return [
-    'cosign verify \\',
-    ...(trustedRoot === undefined ? [] : [`  --trusted-root ${shellQuote(trustedRoot)} \\`]),
-    `  --certificate-identity ${shellQuote(identity.name)} \\`,
-    `  --certificate-oidc-issuer ${shellQuote(identity.issuer)} \\`,
-    `  ${shellQuote(reference)}`,
-  ].join('\n');
-}
-
-function shellQuote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The page of a merge that refuses its builds: what is wrong with each, and what to do. */
@@ -124,7 +102,7 @@ export function buildSummary(record: BuildRecord): string {
   ].join('\n');
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }

@@ -12,6 +12,13 @@ const answer = v.object({
   signedCertificateEmbeddedSct: v.optional(chain),
 });
 
+/** A certificate for a key, and who vouches for it. */
+export interface Certified {
+  readonly certificate: X509Certificate;
+  /** From the certificate's issuer to the root. */
+  readonly chain: readonly X509Certificate[];
+}
+
 /**
  * Asks Fulcio for a certificate that ties a key to the identity of the token (fulcio.proto, CreateSigningCertificate).
  * @throws ManifoldError `signing-failed`, `service-unreachable`
@@ -21,7 +28,7 @@ export async function requestCertificate(
   identity: IdentityToken,
   keys: { publicKey: KeyObject; privateKey: KeyObject },
   transport: Transport,
-): Promise<X509Certificate> {
+): Promise<Certified> {
   const proof = createSign('sha256').update(identity.subject).sign(keys.privateKey);
   const body = {
     credentials: { oidcIdentityToken: identity.token },
@@ -41,9 +48,11 @@ export async function requestCertificate(
   const { signedCertificateEmbeddedSct } = parseDocument(answer, response.body, 'the answer of Fulcio', {
     code: 'signing-failed',
   });
-  const [leaf] = signedCertificateEmbeddedSct?.chain.certificates ?? [];
   try {
-    return new X509Certificate(leaf ?? '');
+    const [certificate, ...issuers] = (signedCertificateEmbeddedSct?.chain.certificates ?? []).map(
+      pem => new X509Certificate(pem),
+    );
+    return { certificate: certificate ?? new X509Certificate(''), chain: issuers };
   } catch (error) {
     throw new ManifoldError(
       'signing-failed',

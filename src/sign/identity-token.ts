@@ -44,17 +44,26 @@ export function requireIdTokenPermission(env: NodeJS.ProcessEnv): { url: URL; be
   );
 }
 
+export interface TokenRequest {
+  readonly env: NodeJS.ProcessEnv;
+  /** For whom the token is. */
+  readonly audience: string;
+  readonly transport: Transport;
+  readonly onSecret: (secret: string) => void;
+}
+
 /**
  * Asks the runner for a token for Sigstore (GitHub's OIDC reference, "Using the request token").
  * @throws ManifoldError `no-id-token`, `service-unreachable`
  */
-export async function fetchIdentityToken(
-  env: NodeJS.ProcessEnv,
-  transport: Transport,
-  onSecret: (secret: string) => void,
-): Promise<IdentityToken> {
+export async function fetchIdentityToken({
+  env,
+  audience,
+  transport,
+  onSecret,
+}: TokenRequest): Promise<IdentityToken> {
   const { url, bearer } = requireIdTokenPermission(env);
-  url.searchParams.set('audience', 'sigstore');
+  url.searchParams.set('audience', audience);
   const headers = { authorization: `Bearer ${bearer}`, accept: 'application/json' };
   const response = await transport.request({ method: 'GET', url, headers });
   if (response.status !== 200) {

@@ -1,19 +1,18 @@
 import { createSign, generateKeyPair, type KeyObject, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
+import { ManifoldError, oneLine } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
-import type { Digest } from '../oci/digest.ts';
-import { formatBundle } from './bundle.ts';
-import { requestCertificate } from './fulcio.ts';
-import { type Identity, identityOf } from './identity.ts';
+import { type Certified, requestCertificate } from './fulcio.ts';
+import { type CertifiedSignatory, type Identity, sameSignatory, signatoryOf } from './identity.ts';
 import { fetchIdentityToken, type IdentityToken } from './identity-token.ts';
-import { logSignature } from './rekor.ts';
-import type { SigningServices } from './services.ts';
-import { PAYLOAD_TYPE, preAuthenticationEncoding, signatureStatement } from './statement.ts';
-import { requestTimestamp } from './timestamp.ts';
+import type { Signature, Signer } from './signer.ts';
 
 export interface KeylessOptions {
   readonly env: NodeJS.ProcessEnv;
-  readonly services: SigningServices;
+  /** Address of Fulcio. */
+  readonly authority: URL;
+  /** For whom the identity token is: the client ID that Fulcio is set up for. */
+  readonly audience: string;
   readonly transport: Transport;
   readonly onSecret: (secret: string) => void;
 }
@@ -31,57 +30,117 @@ export class Keyless {
 
   /** @throws ManifoldError `no-id-token`, `signing-failed`, `service-unreachable` */
   identify(): Promise<IdentityToken> {
-    const { env, transport, onSecret } = this.#options;
-    return fetchIdentityToken(env, transport, onSecret);
+    return fetchIdentityToken(this.#options);
   }
 
   /**
    * Makes a key that never leaves this process and has it certified for this job's identity.
    * @throws ManifoldError `signing-failed`, `service-unreachable`
    */
-  async createSigner(token: IdentityToken): Promise<KeylessSigner> {
-    const { services, transport } = this.#options;
-    const keys = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
-    // What came between may have taken longer than a token lives: registries were asked for what is signed already.
-    const isFresh = performance.now() - token.received < FRESH;
-    const current = isFresh ? token : await this.identify();
-    const certificate = await requestCertificate(services.certificateAuthority, current, keys, transport);
-    return new KeylessSigner(certificate, keys.privateKey, this.#options);
+  async createSigner(token: IdentityToken): Promise<Signer> {
+    const certify = async (given?: IdentityToken): Promise<Certification> => {
+      const keys = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+      const { authority, transport } = this.#options;
+      // What came between may have taken longer than a token lives: registries were asked for what is signed already.
+      const isFresh = given !== undefined && performance.now() - given.received < FRESH;
+      const current = isFresh ? given : await this.identify();
+      const certified = await requestCertificate(authority, current, keys, transport);
+      const signatory = signatoryOf(certified.certificate.raw);
+      refuseOtherIdentity(signatory.identity, current);
+      return new Certification(keys.privateKey, certified, signatory);
+    };
+    return new KeylessSigner(await certify(token), certify, this.#options.transport.retry.budget);
   }
 }
 
-/** One key and one certificate, good for as many signatures as are made within its ten minutes. */
-export class KeylessSigner {
-  readonly identity: Identity;
-  readonly #certificate: X509Certificate;
-  readonly #privateKey: KeyObject;
-  readonly #options: KeylessOptions;
+/** A key, and the certificate that is good for it for ten minutes. */
+class Certification {
+  readonly privateKey: KeyObject;
+  readonly certified: Certified;
+  readonly signatory: CertifiedSignatory;
+  readonly #received = performance.now();
+  readonly #lifetime: number;
 
-  constructor(certificate: X509Certificate, privateKey: KeyObject, options: KeylessOptions) {
-    this.identity = identityOf(certificate.raw);
-    this.#certificate = certificate;
-    this.#privateKey = privateKey;
-    this.#options = options;
+  constructor(privateKey: KeyObject, certified: Certified, signatory: CertifiedSignatory) {
+    this.privateKey = privateKey;
+    this.certified = certified;
+    this.signatory = signatory;
+    this.#lifetime = lifetimeOf(certified.certificate);
   }
 
   /**
-   * Signs a manifest by its digest.
-   * @returns the bytes of a Sigstore bundle
-   * @throws ManifoldError `signing-failed`, `service-unreachable`
+   * Tells whether it will still be valid after so many milliseconds; however many they are, it serves for half of its life.
+   * Runners' clocks differ: only how long it lives counts.
    */
-  async sign(digest: Digest): Promise<Buffer> {
-    const { services, transport } = this.#options;
-    const payload = signatureStatement(digest);
-    const signature = createSign('sha256')
-      .update(preAuthenticationEncoding(PAYLOAD_TYPE, payload))
-      .sign(this.#privateKey);
-    const envelope = { payloadType: PAYLOAD_TYPE, payload, signature, certificate: this.#certificate };
-    const [entries, timestamps] = await Promise.all([
-      Promise.all(services.logs.map(log => logSignature(log, envelope, transport))),
-      Promise.all(
-        services.timestampAuthorities.map(authority => requestTimestamp(authority, signature, transport)),
-      ),
-    ]);
-    return formatBundle(envelope, entries, timestamps);
+  isGoodFor(milliseconds: number): boolean {
+    const age = performance.now() - this.#received;
+    return age + milliseconds < this.#lifetime || age < this.#lifetime / 2;
   }
+}
+
+function lifetimeOf({ validFrom, validTo }: X509Certificate): number {
+  return Date.parse(validTo) - Date.parse(validFrom);
+}
+
+/** One certificate for as many signatures as are made while it is good, and then another for the same identity. */
+class KeylessSigner implements Signer {
+  readonly signatory: CertifiedSignatory;
+  #current: Certification;
+  readonly #certify: () => Promise<Certification>;
+  readonly #retryBudget: number;
+  #renewing: Promise<Certification> | undefined;
+
+  constructor(first: Certification, certify: () => Promise<Certification>, retryBudget: number) {
+    this.signatory = first.signatory;
+    this.#current = first;
+    this.#certify = certify;
+    this.#retryBudget = retryBudget;
+  }
+
+  async sign(data: Uint8Array): Promise<Signature> {
+    const { privateKey, certified } = await this.#valid();
+    return {
+      bytes: createSign('sha256').update(data).sign(privateKey),
+      by: { kind: 'certificate', ...certified },
+    };
+  }
+
+  /** The log may take its time, and what counts is when it enters the signature. */
+  async #valid(): Promise<Certification> {
+    if (this.#current.isGoodFor(this.#retryBudget)) return this.#current;
+    this.#renewing ??= this.#renew();
+    return this.#renewing;
+  }
+
+  async #renew(): Promise<Certification> {
+    try {
+      const renewed = await this.#certify();
+      if (!sameSignatory(renewed.signatory, this.signatory)) {
+        throw new ManifoldError(
+          'signing-failed',
+          `The certificate ran out, and the new one names ${oneLine(renewed.signatory.identity.name)} instead of ${oneLine(this.signatory.identity.name)}.`,
+          { hint: 'No tag was moved. Re-run this job: it goes on from here.' },
+        );
+      }
+      this.#current = renewed;
+      return renewed;
+    } finally {
+      this.#renewing = undefined;
+    }
+  }
+}
+
+/**
+ * The certificate must name the workflow that the token names. The server's part of the name is left to the authority: a
+ * Sigstore of one's own may write it in its own way.
+ */
+function refuseOtherIdentity(identity: Identity, token: IdentityToken): void {
+  const { workflowRef, issuer } = token;
+  const isOurs = workflowRef === undefined || identity.name.endsWith(`/${workflowRef}`);
+  if (isOurs && identity.issuer === issuer) return;
+  throw new ManifoldError(
+    'signing-failed',
+    `The certificate authority names ${oneLine(identity.name)} of ${oneLine(identity.issuer)}, but this job is ${workflowRef ?? 'known'} to ${issuer}.`,
+    { hint: 'Nothing was signed and no tag was moved. Check the certificate authority in "signing-config".' },
+  );
 }

@@ -6,9 +6,16 @@ export const SIGNATURE_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 export const PAYLOAD_TYPE = MEDIA_TYPE.inToto;
 
-/** The in-toto statement (attestation/spec/v1/statement.md) that `cosign sign` makes about a manifest. */
-export function signatureStatement(digest: Digest): Buffer {
-  const subject = [{ digest: { sha256: hexOf(digest) } }];
+/** What `cosign sign -a` adds to a signature. */
+export type SignatureAnnotations = Readonly<Record<string, string>>;
+
+/**
+ * The in-toto statement (attestation/spec/v1/statement.md) that `cosign sign` makes about a manifest.
+ * @param annotations go with the subject (resource_descriptor.md), where cosign puts them
+ */
+export function signatureStatement(digest: Digest, annotations: SignatureAnnotations = {}): Buffer {
+  const named = { digest: { sha256: hexOf(digest) } };
+  const subject = [Object.keys(annotations).length === 0 ? named : { ...named, annotations }];
   return Buffer.from(
     JSON.stringify({ _type: STATEMENT_TYPE, subject, predicateType: SIGNATURE_PREDICATE, predicate: {} }),
   );

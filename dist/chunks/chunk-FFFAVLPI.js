@@ -1,3 +1,0 @@
-import { createRequire as manifoldCreateRequire } from 'node:module';
-const require = manifoldCreateRequire(import.meta.url);
-var t=class extends Error{name="ManifoldError";code;hint;constructor(n,r,i={}){super(r,i.cause===void 0?void 0:{cause:i.cause}),this.code=n,this.hint=i.hint}};function c(e){return e instanceof Error?e.message:String(e)}var s=new Set;function g(e){e.length>=4&&s.add(e)}var d=/(?<![A-Za-z0-9])ey[\w-]{10,}[\w.-]*/g;function a(e){let n=e;for(let r of[...s].sort((i,o)=>o.length-i.length))n=n.replaceAll(r,"***");return n.replace(d,"***")}var u=/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;function l(e,n=200){let r=a(e).replace(u," ").trim();return r.length>n?`${r.slice(0,n)}\u2026`:r}export{t as a,c as b,g as c,l as d};

@@ -1,0 +1,31 @@
+/**
+ * Does the same to every item, at most `limit` at a time, until one result is all that was wanted. After that, or after a
+ * failure, nothing new is begun.
+ * @returns what came of those that were begun, in the order of the items
+ */
+export async function inParallel<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  work: (item: Item) => Promise<Result>,
+  isEnough: (result: Result) => boolean = () => false,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  const left = items.entries();
+  let isOver = false;
+  const worker = async (): Promise<void> => {
+    for (const [position, item] of left) {
+      if (isOver) return;
+      try {
+        const result = await work(item);
+        results[position] = result;
+        isOver ||= isEnough(result);
+      } catch (error) {
+        isOver = true;
+        throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  // What was not begun leaves holes, which `filter` skips.
+  return results.filter(() => true);
+}

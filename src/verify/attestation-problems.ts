@@ -1,0 +1,113 @@
+import type { Digest } from '../oci/digest.ts';
+import {
+  type Attestation,
+  isSigned,
+  type ManifestReport,
+  type Problem,
+  type Requirement,
+  titleOf,
+} from './report.ts';
+import type { AttestationKind } from './statement.ts';
+
+const NAMES = { provenance: 'provenance', sbom: 'SBOM' } as const;
+type Wanted = keyof typeof NAMES;
+
+/** What is asked of attestations. */
+interface Asked {
+  readonly requirements: ReadonlySet<Requirement>;
+  readonly trustsUnsigned: boolean;
+}
+
+/**
+ * What is wrong with the attestations that were asked for. Each image needs one of its own, either of BuildKit's in the
+ * index or a signed one that is attached to it; a signed one about the index counts for all that the index names.
+ * @param manifests the image first, then what is in it
+ */
+export function findAttestationProblems(
+  manifests: readonly ManifestReport[],
+  { requirements, trustsUnsigned }: Asked,
+): Problem[] {
+  const wanted = (['provenance', 'sbom'] as const).filter(kind => requirements.has(kind));
+  const images = manifests.filter(({ role }) => role === 'image');
+  // An index of nothing but artifacts is attested as a whole.
+  const subjects = images.length === 0 ? manifests.slice(0, 1) : images;
+  return [
+    ...wanted.flatMap(kind => subjects.flatMap(subject => lack(kind, subject, manifests, trustsUnsigned))),
+    ...manifests.flatMap(manifest => brokenParts(manifest, wanted, manifests)),
+  ];
+}
+
+function lack(
+  kind: Wanted,
+  subject: ManifestReport,
+  manifests: readonly ManifestReport[],
+  trustsUnsigned: boolean,
+): Problem[] {
+  const root = manifests[0]?.digest;
+  const places = manifests.filter(
+    ({ digest, about }) => digest === subject.digest || digest === root || about === subject.digest,
+  );
+  const found = places
+    .flatMap(({ attestations }) => attestations)
+    .filter(attestation => attestation.kind === kind && isOf(attestation, subject.digest, root));
+  const good = found.filter(({ fault }) => fault === undefined);
+  if (good.some(attestation => trustsUnsigned || isVouchedFor(attestation, manifests))) return [];
+  const base = { about: titleOf(subject, manifests), digest: subject.digest };
+  if (places.some(({ failures }) => failures.length > 0)) return []; // that it could not be told is said already
+  if (places.some(({ isCut }) => isCut)) {
+    const message = `could not tell: more attestations are attached than are read, and none of those read is a good ${NAMES[kind]}`;
+    return [{ ...base, kind: 'unknown', message, remedy: 'delete what does not belong there' }];
+  }
+  if (found.some(isTold)) return []; // told of below, where it stands
+  if (found.length === 0)
+    return [
+      { ...base, kind: 'missing-attestation', message: `it has no ${NAMES[kind]}`, remedy: remedyOf(kind) },
+    ];
+  const unsigned = 'it is a part of the image, and nobody whose signature counts has signed it';
+  const reasons = [...new Set(found.map(({ reason }) => reason || unsigned))].slice(0, 3);
+  const message = `its ${NAMES[kind]} does not count: ${reasons.join('; ')}`;
+  return [{ ...base, kind: 'broken-attestation', message, remedy: remedyOf(kind) }];
+}
+
+/** BuildKit signs nothing itself: its attestations are signed with the index, or by themselves. */
+function isVouchedFor({ origin, holder }: Attestation, manifests: readonly ManifestReport[]): boolean {
+  const vouching = manifests.filter(({ digest }, position) => position === 0 || digest === holder);
+  return origin === 'referrer' || vouching.some(isSigned);
+}
+
+function isOf({ about }: Attestation, subject: Digest, root: Digest | undefined): boolean {
+  return about === subject || about === root;
+}
+
+function remedyOf(kind: Wanted): string {
+  return kind === 'provenance'
+    ? 'build it with "provenance: mode=max", or attest it with actions/attest'
+    : 'build it with an SBOM, or attest one with actions/attest';
+}
+
+/** Part of the image itself: whoever signed it vouches for this, so that a good one beside it does not make up for it. */
+function brokenParts(
+  manifest: ManifestReport,
+  wanted: readonly Wanted[],
+  manifests: readonly ManifestReport[],
+): Problem[] {
+  return manifest.attestations
+    .filter(attestation => isTold(attestation) && concerns(attestation, wanted))
+    .map(({ reason }) => ({
+      kind: 'broken-attestation',
+      about: titleOf(manifest, manifests),
+      digest: manifest.digest,
+      message: reason,
+      remedy: 'build the image anew',
+    }));
+}
+
+/** One of BuildKit's that says too little is no contradiction to another that says it. */
+function isTold({ origin, fault }: Attestation): boolean {
+  return origin === 'buildkit' && fault !== undefined && fault !== 'no-source';
+}
+
+/** Of one that cannot be read nobody knows what it would have been. */
+function concerns({ kind, fault }: Attestation, wanted: readonly AttestationKind[]): boolean {
+  return wanted.includes(kind) || (wanted.length > 0 && kind === 'other' && fault === 'illegible');
+}
