@@ -159,6 +159,26 @@ describe('signing an image', () => {
     expect(error.hint).toContain('No tag was moved');
   });
 
+  it('that the registry has lost from its list is attached once more', async () => {
+    const { registries, sign, image, identities } = await setUp({ referrers: 'api' });
+    const [registry] = registries;
+    const { digest } = image.content;
+    let pushed = 0;
+    registry?.on({
+      method: 'PUT',
+      path: /\/manifests\//,
+      answer: ({ body }) => void (JSON.parse(body.toString()).subject?.digest === digest && pushed++),
+    });
+    const empty = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
+    registry?.on({
+      path: new RegExp(`referrers/${digest}`),
+      answer: (_, response) => void (pushed < 2 && sendJson(response, 200, empty)),
+    });
+    expect((await sign({ ...FAST, budget: 2000 })).attached).toBe(5);
+    expect(pushed).toBe(2);
+    expect(await identities(0, digest)).toHaveLength(1);
+  });
+
   it('is not done because somebody else signed the same', async () => {
     const { registries, sign, handFor } = await setUp({ referrers: 'api' });
     await sign();

@@ -121,3 +121,25 @@ describe('a registry that confirms the subject and has no referrers API', () => 
     ]);
   });
 });
+
+it('two referrers of one manifest are pushed one after the other, as registries lose one of two', async () => {
+  const { registry, subject, client } = await setUp({ referrers: 'api' });
+  let active = 0;
+  let most = 0;
+  registry.on({
+    method: 'PUT',
+    path: /\/manifests\//,
+    answer: async () => {
+      most = Math.max(most, ++active);
+      // Long enough for all that are on their way to arrive.
+      for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve));
+      active--;
+    },
+  });
+  const contents = [1, 2, 3].map(number => referrer(subject, number).content);
+  await listReferrers(client, subject.digest);
+  const description = { artifactType: ARTIFACT };
+  await Promise.all(contents.map(content => pushReferrer(client, content, subject.digest, description)));
+  expect(registry.count('PUT', /manifests/)).toBe(3);
+  expect(most).toBe(1);
+});

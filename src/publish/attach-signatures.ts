@@ -60,18 +60,21 @@ async function attach({ place: { repository, manifest }, bundles, layers }: Uplo
   ]);
 }
 
+/** So often a registry may show a list without our signature before that counts as lost. */
+const PATIENT_LOOKS = 3;
+
 /**
- * Asks the registry, as a consumer would, until it shows every signature, and verifies each.
+ * Asks the registry, as a consumer would, until it shows every signature, and verifies each. One that was listed may be lost
+ * again, where somebody else wrote the list at the same time: what does not show is attached once more.
  * @throws ManifoldError `signature-unverified`, `registry-…`
  */
-export async function readBack(
-  { place, made, bundles }: Uploaded,
-  kind: SignatureKind,
-  retry: RetryPolicy,
-): Promise<void> {
+export async function readBack(uploaded: Uploaded, kind: SignatureKind, retry: RetryPolicy): Promise<void> {
+  const { place, made, bundles } = uploaded;
   let findings: readonly Finding[] = [];
   const expected = bundles.map(({ referrer, blob }) => ({ referrer, blob }));
+  let looks = 0;
   const shown = await eventually(retry, async () => {
+    if (++looks > PATIENT_LOOKS) await attach(uploaded);
     findings = await search(place, kind, expected);
     const isShown = (want: Wanted): boolean =>
       findings.some(finding => isWanted(finding, want, kind.annotations));

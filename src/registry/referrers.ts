@@ -12,6 +12,7 @@ import {
   manifestContent,
 } from '../oci/manifest.ts';
 import type { RepositoryClient } from './client.ts';
+import { exclusively } from './exclusively.ts';
 import { rewriteTag } from './rewrite-tag.ts';
 
 /** A registry that lists more than this for one manifest is not read to its end. */
@@ -56,17 +57,19 @@ function nextPage(link: string | string[] | undefined, base: URL): URL | undefin
  * Pushes a manifest that has a `subject` and makes sure that it is listed under it.
  * @param descriptor how a listing names it: with artifact type and annotations
  */
-export async function pushReferrer(
+export function pushReferrer(
   client: RepositoryClient,
   content: ManifestContent,
   subject: Digest,
   description: Pick<Descriptor, 'artifactType' | 'annotations'>,
 ): Promise<void> {
-  const { subject: indexed } = await client.putManifest(content);
-  // Some registries confirm the subject although they have no API to list it by (Amazon ECR did).
-  if (indexed === subject && !client.referrersApi.isMissing) return;
-  const descriptor = { ...descriptorOf(content), ...description };
-  await addToFallback(client, subject, descriptor);
+  // A registry may lose one of two that come for the same subject at the same time (olareg 0.2 does).
+  return exclusively(`${client.name}@${subject}`, async () => {
+    const { subject: indexed } = await client.putManifest(content);
+    // Some registries confirm the subject although they have no API to list it by (Amazon ECR did).
+    if (indexed === subject && !client.referrersApi.isMissing) return;
+    await addToFallback(client, subject, { ...descriptorOf(content), ...description });
+  });
 }
 
 function fallbackTag(subject: Digest): string {

@@ -1,6 +1,7 @@
 import { ManifoldError } from '../errors.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
 import type { GetOptions, RepositoryClient } from './client.ts';
+import { exclusively } from './exclusively.ts';
 
 /** How a tag that many write to is to change. */
 export interface Rewrite {
@@ -65,18 +66,4 @@ async function rewriteUntilKept(client: RepositoryClient, rewrite: Rewrite): Pro
 /** Only a refusal of the content itself is mended; a lack of rights or a fault on the way is told. */
 function isRefusal(error: unknown): boolean {
   return error instanceof ManifoldError && MENDABLE.has(error.code);
-}
-
-const running = new Map<string, Promise<unknown>>();
-
-/** Runs what concerns the same key one after the other. */
-function exclusively<T>(key: string, work: () => Promise<T>): Promise<T> {
-  const before = running.get(key) ?? Promise.resolve();
-  const mine = before.catch(() => {}).then(work);
-  running.set(key, mine);
-  const forget = () => {
-    if (running.get(key) === mine) running.delete(key);
-  };
-  mine.then(forget, forget);
-  return mine;
 }

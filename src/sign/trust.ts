@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
+import type { Transport } from '../http/transport.ts';
 
 /** Where a Sigstore is described; absent means the public one. */
 export interface TrustSource {
@@ -8,15 +9,17 @@ export interface TrustSource {
   readonly trustedRoot: string | undefined;
   /** File of a signing config (JSON, protobuf-specs SigningConfig 0.2). */
   readonly signingConfig: string | undefined;
-  /** Tells where the public Sigstore's TUF metadata may be kept. */
+  /** Tells where the TUF repository of the public Sigstore is mirrored, and where its metadata may be kept. */
   readonly env: NodeJS.ProcessEnv;
+  /** Fetches from there; absent: one that is made for it. */
+  readonly transport?: Transport | undefined;
 }
 
 /** Whom to believe: certificate authorities, logs and timestamp authorities with their keys. */
 export async function loadTrustedRoot(source: TrustSource): Promise<TrustedRoot> {
   const text =
     source.trustedRoot === undefined
-      ? await publicFile('trusted_root.json', source.env)
+      ? await publicFile('trusted_root.json', source)
       : await readText('trusted-root', source.trustedRoot);
   const root = decode('trusted root', text, json => TrustedRoot.fromJSON(json));
   if (root.certificateAuthorities.length === 0 || root.tlogs.length === 0) {
@@ -35,7 +38,7 @@ export async function loadTrustedRoot(source: TrustSource): Promise<TrustedRoot>
 export async function loadSigningConfig(source: TrustSource): Promise<SigningConfig> {
   const text =
     source.signingConfig === undefined
-      ? await publicFile('signing_config.v0.2.json', source.env)
+      ? await publicFile('signing_config.v0.2.json', source)
       : await readText('signing-config', source.signingConfig);
   return decode('signing config', text, json => SigningConfig.fromJSON(json));
 }
@@ -66,7 +69,7 @@ function decode<T>(what: string, text: string, fromJSON: (value: unknown) => T):
 }
 
 /** The update framework's library is loaded only by who needs it. */
-async function publicFile(name: string, env: NodeJS.ProcessEnv): Promise<string> {
+async function publicFile(name: string, source: TrustSource): Promise<string> {
   const { publicTarget } = await import('./public-sigstore.ts');
-  return publicTarget(name, env);
+  return publicTarget(name, source);
 }

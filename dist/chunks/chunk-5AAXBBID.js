@@ -1,0 +1,3 @@
+import { createRequire as manifoldCreateRequire } from 'node:module';
+const require = manifoldCreateRequire(import.meta.url);
+var r=process.getBuiltinModule("node:os"),o=e=>r[e],i=r;var x=o("homedir");var l=o("tmpdir");var d=o("EOL");var s=process.getBuiltinModule("node:path"),p=e=>s[e],u=s;var g=p("dirname");var n=process.getBuiltinModule("node:stream"),t=e=>n[e],f=n;var b=t("Readable");var h=t("Transform");var S=t("pipeline");var y=t("finished");var a=process.getBuiltinModule("node:http");var M=a;var c=process.getBuiltinModule("node:https");var T=c;export{i as a,x as b,l as c,d,u as e,g as f,M as g,T as h,f as i,b as j,h as k,S as l,y as m};
