@@ -43,6 +43,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
       '@sigstore/protobuf-specs',
       '@sigstore/tuf',
       '@sigstore/verify',
+      'tuf-js',
       'valibot',
       'node:*',
     ],

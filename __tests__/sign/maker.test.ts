@@ -16,8 +16,10 @@ const ENTRY = {
     hashes: [],
     checkpoint: { envelope: 'note' },
   },
-  canonicalizedBody: 'e30=',
 };
+
+const bodyWith = (signature: string | undefined) =>
+  Buffer.from(JSON.stringify({ signature })).toString('base64');
 
 /** A log of version 2 that has got so many signatures already, although nobody heard of it. */
 async function logThatKnows(known: number) {
@@ -28,7 +30,7 @@ async function logThatKnows(known: number) {
       signatures.push(body.hashedRekordRequestV002.signature.content);
       if (signatures.length <= known)
         sendJson(response, 409, { message: 'an equivalent entry already exists' });
-      else sendJson(response, 201, ENTRY);
+      else sendJson(response, 201, { ...ENTRY, canonicalizedBody: bodyWith(signatures.at(-1)) });
     }),
   );
   const witnesses = { logs: [{ url: new URL(log.url), version: 2 as const }], timestampAuthorities: [] };

@@ -10,6 +10,8 @@ import { newAuthority } from '../servers/x509.ts';
 const AUTHORITY = newAuthority('test');
 const CERTIFICATE = new X509Certificate(AUTHORITY.certificate);
 const SIGNATURE = Buffer.from('a signature');
+/** Of an entry, as far as a client looks into it. */
+const BODY = Buffer.from(`{"signature":"${SIGNATURE.toString('base64')}"}`).toString('base64');
 const ENVELOPE = {
   payloadType: 'application/vnd.in-toto+json',
   payload: Buffer.from('{"größe":1}'),
@@ -34,7 +36,7 @@ const ENTRY = {
   logId: { keyId: 'AAAA' },
   kindVersion: { kind: 'hashedrekord', version: '0.0.2' },
   inclusionProof: PROOF,
-  canonicalizedBody: 'e30=',
+  canonicalizedBody: BODY,
 };
 
 interface Seen {
@@ -62,7 +64,7 @@ async function logOf(
 
 const V1 = {
   uuid: {
-    body: 'e30=',
+    body: BODY,
     integratedTime: 1_700_000_000,
     logID: 'c0ffee',
     logIndex: 123_456_789,

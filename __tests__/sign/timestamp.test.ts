@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { readBody, serve } from '../../lab/parts/http.ts';
 import { requestTimestamp } from '../../src/sign/timestamp.ts';
 import { failureOf, opened, SHORT, transport } from '../servers/clients.ts';
+import { TimestampAuthority } from '../servers/timestamp-authority.ts';
 
 const SIGNATURE = Buffer.from('a signature');
+const STAMP = new TimestampAuthority().stamp(SIGNATURE);
 
 async function authority(status: number, answer: Buffer | string) {
   const seen: { type: string | undefined; body: Buffer }[] = [];
@@ -23,8 +25,8 @@ async function authority(status: number, answer: Buffer | string) {
 
 describe('a timestamp', () => {
   it('is asked for by RFC 3161: the hash of the signature, a nonce, and the certificates', async () => {
-    const { seen, ask } = await authority(201, Buffer.from([1, 2, 3]));
-    expect(await ask()).toEqual(Buffer.from([1, 2, 3]));
+    const { seen, ask } = await authority(201, STAMP);
+    expect(await ask()).toEqual(STAMP);
     const [{ type, body } = { type: '', body: Buffer.alloc(0) }] = seen;
     expect(type).toBe('application/timestamp-query');
     const imprint = `3031300d060960864801650304020105000420${createHash('sha256').update(SIGNATURE).digest('hex')}`;
@@ -33,7 +35,7 @@ describe('a timestamp', () => {
   });
 
   it('has another nonce each time', async () => {
-    const { seen, ask } = await authority(200, Buffer.from([1]));
+    const { seen, ask } = await authority(200, STAMP);
     await ask();
     await ask();
     expect(seen[0]?.body.equals(seen[1]?.body ?? Buffer.alloc(0))).toBe(false);

@@ -22,8 +22,8 @@ export interface SigningContext {
 }
 
 /** @throws ManifoldError `signing-config` when what describes the Sigstore cannot be had */
-export async function loadSigstore({ inputs, env }: SigningContext): Promise<Sigstore> {
-  const source = { trustedRoot: inputs.trustedRoot, signingConfig: inputs.signingConfig, env };
+export async function loadSigstore({ inputs, env, transport }: SigningContext): Promise<Sigstore> {
+  const source = { trustedRoot: inputs.trustedRoot, signingConfig: inputs.signingConfig, env, transport };
   const [root, config] = await Promise.all([loadTrustedRoot(source), loadSigningConfig(source)]);
   return { root, config };
 }

@@ -29,7 +29,7 @@ export async function verify(inputs: VerifyInputs, runner: Runner, env: NodeJS.P
   if (warning !== undefined) runner.warning(warning);
   const { transport, registries } = openReach(inputs, runner, env);
   try {
-    const verifier = new SignatureVerifier(await openTrust(key, trustedRoot, env));
+    const verifier = new SignatureVerifier(await openTrust(key, trustedRoot, env, transport));
     const gates = newGates();
     const reports = await Promise.all(
       inputs.images.map(reference =>

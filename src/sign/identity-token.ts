@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { parseDocument } from '../document.ts';
-import { ManifoldError } from '../errors.ts';
+import { keepSecret, ManifoldError } from '../errors.ts';
 import { outcomeOf } from '../http/judgement.ts';
 import { isTransient } from '../http/retry.ts';
 import type { Transport } from '../http/transport.ts';
-import { serviceFailure } from './failure.ts';
+import { askService, GOES_ON, serviceFailure } from './failure.ts';
 import type { Identity } from './identity.ts';
 
 /** An OIDC token that says who this job is. It lives for five minutes. */
@@ -20,12 +20,18 @@ export interface IdentityToken {
   readonly identity: Identity | undefined;
   /** When it was given, by the monotonic clock, in milliseconds. */
   readonly received: number;
+  /** For how many milliseconds it is good, as far as it tells; clocks differ, and by none of them can more be said. */
+  readonly lifetime: number | undefined;
 }
+
+const ISSUER = 'The issuer of identity tokens';
 
 const answer = v.object({ value: v.pipe(v.string(), v.nonEmpty()) });
 const claims = v.looseObject({
   iss: v.string(),
   sub: v.string(),
+  iat: v.optional(v.number()),
+  exp: v.optional(v.number()),
   job_workflow_ref: v.optional(v.string()),
   email: v.optional(v.string()),
   email_verified: v.optional(v.boolean()),
@@ -63,18 +69,21 @@ export async function fetchIdentityToken({
   onSecret,
 }: TokenRequest): Promise<IdentityToken> {
   const { url, bearer } = requireIdTokenPermission(env);
+  keepSecret(bearer);
   url.searchParams.set('audience', audience);
   const headers = { authorization: `Bearer ${bearer}`, accept: 'application/json' };
-  const response = await transport.request({ method: 'GET', url, headers });
+  // Nobody but the runner's own issuer is to say who this job is.
+  const request = { method: 'GET', url, headers, staysAtOrigin: true } as const;
+  const response = await askService(ISSUER, request, transport);
   if (response.status !== 200) {
     // A fault of the issuer is no lack of permission.
-    const code = isTransient(outcomeOf(response)) ? 'signing-failed' : 'no-id-token';
-    throw serviceFailure('The issuer of identity tokens', response, code);
+    const isRefusal =
+      (response.status === 401 || response.status === 403) && !isTransient(outcomeOf(response));
+    throw serviceFailure(ISSUER, response, isRefusal ? 'no-id-token' : 'signing-failed');
   }
-  const token = parseDocument(answer, response.body, 'the answer of the issuer of identity tokens', {
-    code: 'no-id-token',
-    secret: true,
-  }).value;
+  const what = `the answer of the issuer of identity tokens (${url.origin})`;
+  const reading = { code: 'no-id-token', hint: GOES_ON, secret: true } as const;
+  const token = parseDocument(answer, response.body, what, reading).value;
   onSecret(token);
   return { token, received: performance.now(), ...readClaims(token, env) };
 }
@@ -83,10 +92,11 @@ function readClaims(token: string, env: NodeJS.ProcessEnv): Omit<IdentityToken, 
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url');
   // A token that cannot be read must not end up in the message.
   const read = parseDocument(claims, payload, 'the identity token', { code: 'no-id-token', secret: true });
-  const { iss, sub, email, email_verified, job_workflow_ref } = read;
+  const { iss, sub, iat, exp, email, email_verified, job_workflow_ref } = read;
   const server = env.GITHUB_SERVER_URL || 'https://github.com';
   return {
     issuer: iss,
+    lifetime: iat === undefined || exp === undefined ? undefined : (exp - iat) * 1000,
     workflowRef: job_workflow_ref,
     subject: email !== undefined && email_verified !== false ? email : sub,
     // Fulcio's rule for GitHub Actions (fulcio/docs/oidc.md): the workflow that defines the job, with its ref.

@@ -2,7 +2,7 @@ import { createSign, generateKeyPair, type KeyObject, type X509Certificate } fro
 import { promisify } from 'node:util';
 import { ManifoldError, oneLine } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { type Certified, requestCertificate } from './fulcio.ts';
+import { type Certified, requestCertificate, TokenRefused } from './fulcio.ts';
 import { type CertifiedSignatory, type Identity, sameSignatory, signatoryOf } from './identity.ts';
 import { fetchIdentityToken, type IdentityToken } from './identity-token.ts';
 import type { Signature, Signer } from './signer.ts';
@@ -40,17 +40,32 @@ export class Keyless {
   async createSigner(token: IdentityToken): Promise<Signer> {
     const certify = async (given?: IdentityToken): Promise<Certification> => {
       const keys = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
-      const { authority, transport } = this.#options;
       // What came between may have taken longer than a token lives: registries were asked for what is signed already.
-      const isFresh = given !== undefined && performance.now() - given.received < FRESH;
-      const current = isFresh ? given : await this.identify();
-      const certified = await requestCertificate(authority, current, keys, transport);
+      const current = given !== undefined && isFresh(given) ? given : await this.identify();
+      const certified = await this.#certified(current, keys);
       const signatory = signatoryOf(certified.certificate.raw);
       refuseOtherIdentity(signatory.identity, current);
       return new Certification(keys.privateKey, certified, signatory);
     };
     return new KeylessSigner(await certify(token), certify, this.#options.transport.retry.budget);
   }
+
+  /** Where Fulcio does not take the token, by another one, once: while Fulcio was asked again the first may have run out. */
+  async #certified(token: IdentityToken, keys: KeyPair): Promise<Certified> {
+    const { authority, transport } = this.#options;
+    try {
+      return await requestCertificate(authority, token, keys, transport);
+    } catch (error) {
+      if (!(error instanceof TokenRefused)) throw error;
+    }
+    return requestCertificate(authority, await this.identify(), keys, transport);
+  }
+}
+
+type KeyPair = Parameters<typeof requestCertificate>[2];
+
+function isFresh({ received, lifetime = Number.POSITIVE_INFINITY }: IdentityToken): boolean {
+  return performance.now() - received < Math.min(FRESH, lifetime / 2);
 }
 
 /** A key, and the certificate that is good for it for ten minutes. */

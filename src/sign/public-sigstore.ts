@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import seeds from '@sigstore/tuf/seeds.json' with { type: 'json' };
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { Transport } from '../http/transport.ts';
-import { TARGETS, TufClient, type TufRepository } from './tuf-client.ts';
+import { TufClient } from './tuf-client.ts';
 
-export const PUBLIC_MIRROR = 'https://tuf-repo-cdn.sigstore.dev';
+const PUBLIC_MIRROR = 'https://tuf-repo-cdn.sigstore.dev';
 
 /** How the repository is reached. */
 export interface TufAccess {
@@ -40,12 +40,8 @@ export async function publicTarget(name: string, access: TufAccess): Promise<str
 }
 
 async function open(mirror: string, env: NodeJS.ProcessEnv, transport: Transport): Promise<TufClient> {
-  const repository: TufRepository = {
-    mirror,
-    seeds: await seedsOf(mirror, env),
-    folder: env.RUNNER_TEMP || undefined,
-  };
-  return TufClient.open(repository, transport);
+  const root = await rootOf(mirror, env);
+  return TufClient.open({ mirror, root, folder: env.RUNNER_TEMP || undefined }, transport);
 }
 
 function readMirror({ TUF_MIRROR: text }: NodeJS.ProcessEnv): string {
@@ -56,12 +52,9 @@ function readMirror({ TUF_MIRROR: text }: NodeJS.ProcessEnv): string {
   });
 }
 
-/** What is believed without asking. The public root comes with the library. */
-async function seedsOf(
-  mirror: string,
-  { TUF_ROOT_JSON: file }: NodeJS.ProcessEnv,
-): Promise<TufRepository['seeds']> {
-  if (file) return { 'root.json': await readRoot(file) };
+/** The root that is believed without asking, as a text. The public one comes with the library. */
+async function rootOf(mirror: string, { TUF_ROOT_JSON: file }: NodeJS.ProcessEnv): Promise<string> {
+  if (file) return readRoot(file);
   if (mirror !== PUBLIC_MIRROR) {
     throw new ManifoldError(
       'invalid-input',
@@ -69,9 +62,7 @@ async function seedsOf(
       { hint: 'Name the file of its root.json in the variable TUF_ROOT_JSON.' },
     );
   }
-  const { 'root.json': root, targets } = seeds[PUBLIC_MIRROR];
-  const files = Object.entries(targets).map(([name, content]) => [`${TARGETS}/${name}`, decoded(content)]);
-  return { 'root.json': decoded(root), ...Object.fromEntries(files) };
+  return Buffer.from(seeds[PUBLIC_MIRROR]['root.json'], 'base64').toString('utf8');
 }
 
 async function readRoot(file: string): Promise<string> {
@@ -86,8 +77,6 @@ async function readRoot(file: string): Promise<string> {
   }
 }
 
-const decoded = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
-
 /** Without what stands before the host, which may be a password. */
 function shown(mirror: string): string {
   const { origin, pathname } = new URL(mirror);
@@ -100,7 +89,7 @@ function failure(name: string, mirror: string, error: ManifoldError): ManifoldEr
   if (error.code === 'service-unreachable') {
     const own = 'give the files of a Sigstore by "trusted-root" and "signing-config"';
     return new ManifoldError(error.code, `The ${file} could not be fetched: ${error.message}`, {
-      hint: `${error.hint ?? 'Run again.'} Or ${own}. No tag was moved.`,
+      hint: `${error.hint ?? 'Run again.'} Or ${own}.`,
       cause: error,
     });
   }

@@ -2,11 +2,10 @@ import { createHash } from 'node:crypto';
 import type { TransparencyLogEntry } from '@sigstore/bundle';
 import * as v from 'valibot';
 import { parseDocument } from '../document.ts';
-import { ManifoldError } from '../errors.ts';
-import type { Transport } from '../http/transport.ts';
+import type { HttpResponse, Transport } from '../http/transport.ts';
 import { baseUrl, followUrl } from '../http/url.ts';
-import { serviceFailure } from './failure.ts';
-import { postEntry, readEntry, type SignedContent } from './log-entry.ts';
+import { askService, GOES_ON, serviceFailure, wrongAnswer } from './failure.ts';
+import { postEntry, REKOR, readEntry, type SignedContent } from './log-entry.ts';
 
 const inclusionProof = v.object({
   logIndex: v.number(),
@@ -22,6 +21,7 @@ const entryVersion1 = v.object({
   logIndex: v.number(),
   verification: v.object({ signedEntryTimestamp: v.string(), inclusionProof }),
 });
+type LoggedEntry = v.InferOutput<typeof entryVersion1>;
 const answerVersion1 = v.record(v.string(), entryVersion1);
 
 /** Rekor v1 (rekor/openapi.yaml, createLogEntry): what the public Sigstore runs. */
@@ -35,19 +35,21 @@ export async function logInVersion1(
   const { location } = response.headers;
   if (response.status === 409 && location !== undefined) {
     // An earlier try arrived although its answer did not: the entry is there, and is ours.
-    response = await transport.request({
-      method: 'GET',
-      url: followUrl(location, response.url),
-      headers: { accept: 'application/json' },
-    });
+    const url = followUrl(location, response.url);
+    const headers = { accept: 'application/json' };
+    response = await askService(REKOR, { method: 'GET', url, headers }, transport);
   }
-  if (response.status !== 200 && response.status !== 201)
-    throw serviceFailure('The transparency log Rekor', response);
-  const [logged] = Object.values(
-    parseDocument(answerVersion1, response.body, 'the answer of Rekor', { code: 'signing-failed' }),
-  );
-  if (logged === undefined) throw new ManifoldError('signing-failed', 'Rekor answered without an entry.');
-  return fromVersion1(logged, entry.kind);
+  if (response.status !== 200 && response.status !== 201) throw serviceFailure(REKOR, response);
+  const logged = onlyEntry(response);
+  return readEntry(() => fromVersion1(logged, entry.kind), content, response.url);
+}
+
+function onlyEntry({ body, url }: HttpResponse): LoggedEntry {
+  const what = `the answer of Rekor (${url.origin})`;
+  const reading = { code: 'signing-failed', hint: GOES_ON } as const;
+  const [logged] = Object.values(parseDocument(answerVersion1, body, what, reading));
+  if (logged === undefined) throw wrongAnswer(REKOR, url, 'gave no entry');
+  return logged;
 }
 
 /** An entry of type `dsse` 0.0.1 for an envelope, else of type `hashedrekord` 0.0.1. */
@@ -68,10 +70,11 @@ function proposedEntry({ payload, payloadType, signature: { bytes, by } }: Signe
   return { apiVersion: '0.0.1', kind: 'dsse', spec };
 }
 
-function fromVersion1(logged: v.InferOutput<typeof entryVersion1>, kind: string): TransparencyLogEntry {
+/** In the protobuf JSON form. */
+function fromVersion1(logged: LoggedEntry, kind: string): object {
   const { signedEntryTimestamp, inclusionProof: proof } = logged.verification;
   const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64');
-  return readEntry(() => ({
+  return {
     logIndex: String(logged.logIndex),
     logId: { keyId: base64(logged.logID) },
     kindVersion: { kind, version: '0.0.1' },
@@ -85,5 +88,5 @@ function fromVersion1(logged: v.InferOutput<typeof entryVersion1>, kind: string)
       checkpoint: { envelope: proof.checkpoint },
     },
     canonicalizedBody: logged.body,
-  }));
+  };
 }

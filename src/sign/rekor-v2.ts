@@ -4,7 +4,7 @@ import { ManifoldError } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
 import { baseUrl } from '../http/url.ts';
 import { serviceFailure } from './failure.ts';
-import { postEntry, readEntry, type SignedContent, signedBytes } from './log-entry.ts';
+import { postEntry, REKOR, readEntry, type SignedContent, signedBytes } from './log-entry.ts';
 import type { SignedBy } from './signer.ts';
 
 /**
@@ -31,11 +31,9 @@ export async function logInVersion2(
     },
   };
   const response = await postEntry(new URL('api/v2/log/entries', baseUrl(base)), entry, transport);
-  if (response.status === 409)
-    throw new LoggedAlready(serviceFailure('The transparency log Rekor', response));
-  if (response.status !== 200 && response.status !== 201)
-    throw serviceFailure('The transparency log Rekor', response);
-  return readEntry(() => JSON.parse(response.body.toString('utf8')));
+  if (response.status === 409) throw new LoggedAlready(serviceFailure(REKOR, response));
+  if (response.status !== 200 && response.status !== 201) throw serviceFailure(REKOR, response);
+  return readEntry(() => JSON.parse(response.body.toString('utf8')), content, response.url);
 }
 
 /** rekor/v2/verifier.proto. */

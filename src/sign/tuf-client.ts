@@ -15,16 +15,16 @@ type Files = Readonly<Record<string, string>>;
 export interface TufRepository {
   /** Where the metadata is; the targets are below it. Without a slash at the end. */
   readonly mirror: string;
-  /** What is believed from the start: its `root.json`, and targets that are right as long as the metadata says so. */
-  readonly seeds: Files;
+  /** The `root.json` that is believed from the start; those that follow it are fetched. */
+  readonly root: string;
   /** A folder of this job, where the next step finds what was fetched; absent: nothing is kept. */
   readonly folder: string | undefined;
 }
 
 /** Where the library is told to put targets. */
-export const TARGETS = 'targets';
+const TARGETS = 'targets';
 
-const kept = v.record(v.string(), v.string());
+const keptFiles = v.record(v.string(), v.string());
 
 /**
  * A client of The Update Framework (TUF 1.0, section 5). The library keeps its state in a folder, which two at a time would
@@ -47,15 +47,9 @@ export class TufClient {
    * @throws ManifoldError `service-unreachable`; `signing-config` for metadata that is expired or not signed as it must be
    */
   static async open(repository: TufRepository, transport: Transport): Promise<TufClient> {
-    const earlier = await readKept(repository);
-    const client = new TufClient(repository, transport, earlier ?? repository.seeds);
-    try {
-      await client.#update(updater => updater.refresh());
-    } catch (error) {
-      if (earlier === undefined || isUnreachable(error)) throw error;
-      // Its timestamp may be good while something below it has run out: only then is all of it looked at anew.
-      await client.#update(updater => updater.refresh(), false);
-    }
+    const kept = await readKept(repository);
+    const client = new TufClient(repository, transport, kept ?? { 'root.json': repository.root });
+    if (kept === undefined || !(await client.#isUpToDate())) await client.#run('mirror', async () => {});
     return client;
   }
 
@@ -64,7 +58,7 @@ export class TufClient {
    * @throws ManifoldError `service-unreachable`; `signing-config` where it is not listed, or is not as it is listed
    */
   target(name: string): Promise<string> {
-    return this.#update(async (updater, folder) => {
+    return this.#run('kept', async (updater, folder) => {
       const info = await updater.getTargetInfo(name);
       if (info === undefined) throw new Error('the repository does not list it');
       const file = path.join(folder, TARGETS, encodeURIComponent(name));
@@ -73,16 +67,33 @@ export class TufClient {
     });
   }
 
-  /** Has the library do something, and keeps what it leaves. */
-  async #update<T>(work: (updater: Updater, folder: string) => Promise<T>, forceCache = true): Promise<T> {
+  async #isUpToDate(): Promise<boolean> {
+    try {
+      await this.#run('kept', async () => {});
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Has the library do something with the metadata, and keeps what it leaves.
+   * @param from where the metadata comes from. When the library is allowed to use what is kept, and that has expired, it
+   * fetches the rest and leaves the root as it is: keys that were taken back would still count. So it must not fetch then.
+   */
+  async #run<T>(from: 'kept' | 'mirror', work: (updater: Updater, folder: string) => Promise<T>): Promise<T> {
     const { mirror, folder: parent = tmpdir() } = this.#repository;
     mkdirSync(parent, { recursive: true });
     const folder = mkdtempSync(path.join(parent, 'manifold-tuf-'));
     const fetcher = new TufFetcher(this.#transport, folder);
     try {
       write(folder, this.#files);
-      const options = { metadataDir: folder, metadataBaseUrl: mirror, targetBaseUrl: `${mirror}/targets` };
-      const result = await work(new Updater({ ...options, fetcher, forceCache }), folder);
+      const places = { metadataDir: folder, metadataBaseUrl: mirror, targetBaseUrl: `${mirror}/targets` };
+      const updater = new Updater({ ...places, fetcher, forceCache: from === 'kept' });
+      fetcher.isClosed = from === 'kept';
+      await updater.refresh();
+      fetcher.isClosed = false;
+      const result = await work(updater, folder);
       // Another target may have been added meanwhile.
       this.#files = { ...this.#files, ...read(folder) };
       await this.#keep();
@@ -109,9 +120,9 @@ export class TufClient {
 }
 
 /** For each mirror, and for each root that it is believed by. */
-function keptFile({ folder, mirror, seeds }: TufRepository): string | undefined {
+function keptFile({ folder, mirror, root }: TufRepository): string | undefined {
   const name = createHash('sha256')
-    .update(JSON.stringify([mirror, seeds]))
+    .update(JSON.stringify([mirror, root]))
     .digest('hex')
     .slice(0, 16);
   return folder === undefined ? undefined : path.join(folder, `manifold-tuf-${name}.json`);
@@ -121,7 +132,7 @@ async function readKept(repository: TufRepository): Promise<Files | undefined> {
   const file = keptFile(repository);
   if (file === undefined) return undefined;
   try {
-    return v.parse(kept, JSON.parse(await readFile(file, 'utf8')));
+    return v.parse(keptFiles, JSON.parse(await readFile(file, 'utf8')));
   } catch {
     return undefined;
   }
@@ -136,10 +147,6 @@ function read(folder: string): Files {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   const files = names.filter(name => name.endsWith('.json') && statSync(path.join(folder, name)).isFile());
   return Object.fromEntries(files.map(name => [name, readFileSync(path.join(folder, name), 'utf8')]));
-}
-
-function isUnreachable(error: unknown): boolean {
-  return error instanceof ManifoldError && error.code === 'service-unreachable';
 }
 
 /** The library puts an error's text behind one of its own, once for each level. */

@@ -16,6 +16,8 @@ export class TufFetcher implements Fetcher {
   readonly #transport: Transport;
   readonly #folder: string;
   #failure: ManifoldError | undefined;
+  /** Nothing is fetched: the library has to do with what it has. */
+  isClosed = false;
 
   /** @param folder where a file may lie for a moment */
   constructor(transport: Transport, folder: string) {
@@ -31,6 +33,7 @@ export class TufFetcher implements Fetcher {
   /** @throws DownloadHTTPError for what is not there, ManifoldError for all else */
   async downloadBytes(url: string, maxLength: number): Promise<Buffer> {
     this.#failure = undefined;
+    if (this.isClosed) throw new Error('what is kept is not enough');
     try {
       return await this.#download(new URL(url), maxLength);
     } catch (error) {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { type PublicKey, parsePublicKey } from '../sign/public-key.ts';
 import type { Trust } from '../sign/signature-verifier.ts';
-import { loadTrustedRoot } from '../sign/trust.ts';
+import { loadTrustedRoot, type TrustSource } from '../sign/trust.ts';
 
 /** Where a public key is: in a file, or in a variable of the job. */
 export type KeySource = { readonly file: string } | { readonly variable: string };
@@ -58,8 +58,11 @@ export async function openTrust(
   key: PublicKey | undefined,
   trustedRoot: string | undefined,
   env: NodeJS.ProcessEnv,
+  transport?: TrustSource['transport'],
 ): Promise<Trust> {
   const isFetched = trustedRoot !== undefined || key === undefined;
-  const root = isFetched ? await loadTrustedRoot({ trustedRoot, signingConfig: undefined, env }) : undefined;
+  const root = isFetched
+    ? await loadTrustedRoot({ trustedRoot, signingConfig: undefined, env, transport })
+    : undefined;
   return { root, keys: key === undefined ? [] : [key] };
 }
