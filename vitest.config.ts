@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** What takes the longest: it is a part of `make test` by itself (vitest.publishing.config.ts). */
 export const WHOLE_MERGES = [
   '__tests__/{field,modes,registries}/**/*.test.ts',
-  '__tests__/guards/{merging,publishing}.test.ts',
+  '__tests__/guards/{attached,merging,publishing}.test.ts',
 ] as const;
 
 /** The fast tests: no tool of the lab is needed. The lab's own suite is lab/vitest.config.ts. */

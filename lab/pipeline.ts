@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { prepareContext } from './images/context.ts';
 import type { JobOptions, Lab } from './lab.ts';
 import { type RunActionOptions, type RunningAction, type RunResult, startAction } from './runner.ts';
-import { SecretWatch } from './secrets.ts';
+import { keySecrets, SecretWatch } from './secrets.ts';
 
 /** The folder of action.yml. */
 export const ACTION = fileURLToPath(new URL('..', import.meta.url));
@@ -87,6 +87,22 @@ function mergeInputs({ lab }: Release, changes: JobChanges): Record<string, stri
   };
 }
 
+/** Runs a job that looks at what the release published, and may ask for no identity token. @param changes `images` names others */
+export async function verify(release: Release, changes: JobChanges = {}): Promise<RunResult> {
+  const { lab, images } = release;
+  const inputs = {
+    mode: 'verify',
+    images: images.map(image => `${image}:1.2.3`).join('\n'),
+    'retry-budget': '5',
+    'trusted-root': lab.sigstore.trustedRoot,
+    // A key has no issuer, and what GitHub's is to a job by default is not the lab's.
+    ...(changes.with?.key === undefined ? { 'certificate-oidc-issuer': lab.issuer.url } : {}),
+    ...changes.with,
+  };
+  const job = { idToken: false, ...changes.job };
+  return (await start(release, 'verify', inputs, { ...changes, job }, null)).finished;
+}
+
 /** Entries of any text as one input: lines of quoted CSV fields, as docker/build-push-action reads its lists. */
 export function listInput(entries: readonly string[]): string {
   return entries.map(entry => `"${entry.replaceAll('"', '""')}"`).join('\n');
@@ -129,10 +145,16 @@ async function watched(
   options: RunActionOptions,
   { onLine }: JobChanges,
 ): Promise<RunningAction> {
-  const watch = new SecretWatch(lab, [TOKEN]);
+  const { mode, key } = options.with ?? {};
+  // A build hands the repository's token on to BuildKit by a file, so its files are not looked into.
+  const folders = mode === 'build' ? {} : await foldersOfItsOwn(lab);
+  const env = { ...options.env, ...folders };
+  const secrets = [TOKEN, ...keySecrets(key, env)];
+  const watch = new SecretWatch(lab, { secrets, folders: Object.values(folders) });
   let group = 0;
   const running = await startAction({
     ...options,
+    env,
     onLine: line => {
       watch.look(group);
       onLine?.(line);
@@ -141,10 +163,19 @@ async function watched(
   group = running.pid;
   watch.look(group);
   const finished = running.finished.then(result => {
+    watch.look(group);
     const records = lab.artifactsIfAny(run).map(({ bytes }) => bytes.toString('utf8'));
     watch.check(result, records);
     return result;
   });
   finished.catch(() => {});
   return { ...running, finished };
+}
+
+/** All places where a job that is told of no other may leave files; its working folder is made in the first of them. */
+async function foldersOfItsOwn(lab: Lab): Promise<Readonly<Record<string, string>>> {
+  const names = ['RUNNER_TEMP', 'TMPDIR', 'HOME'];
+  return Object.fromEntries(
+    await Promise.all(names.map(async name => [name, await lab.folder(name.toLowerCase())] as const)),
+  );
 }

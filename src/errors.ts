@@ -24,6 +24,9 @@ export type ErrorCode =
   | 'no-id-token'
   | 'signing-failed'
   | 'signing-config'
+  | 'cosign-unusable'
+  | 'key-unusable'
+  | 'too-many-signatures'
   | 'signature-unverified'
   | 'verification-failed'
   | 'verification-incomplete'
@@ -78,11 +81,11 @@ function withoutSecrets(text: string): string {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
 
 /**
  * A foreign text (a server's answer, a value that somebody typed) made fit to stand in a message: one line, without
- * control characters (they could start a workflow command or colour a terminal), without secrets that we know of, at most
+ * control characters (they could start a workflow command, colour a terminal or turn the order of signs), without secrets that we know of, at most
  * `limit` characters.
  */
 export function oneLine(text: string, limit = 200): string {

@@ -10,6 +10,7 @@ import { SignatureVerifier } from '../../src/sign/signature-verifier.ts';
 import { publish, setUp as startBuilt, tagEntries } from '../publish/built.ts';
 import { TAG_OPTIONS, tagOf } from '../publish/tagging.ts';
 import { clientOf, FAST, failureOf, opened, SHORT } from '../servers/clients.ts';
+import { cameEarly, hold } from '../servers/held.ts';
 import { made, ORIGIN, pushImage, storeManifest, TYPES } from '../servers/images.ts';
 import { handOf, identitiesOf, signEverywhere, validOf } from '../servers/keyless.ts';
 import { type SeenRequest, sha256, startRegistry, type TestRegistry } from '../servers/registry.ts';
@@ -27,6 +28,10 @@ const isManifestPut = ({ method, path }: SeenRequest): boolean =>
 const attachedTo = ({ log }: TestRegistry): SeenRequest[] =>
   log.filter(request => isManifestPut(request) && subjectOf(request) !== undefined);
 
+/** Pushes an index by its digest, as no signature and no list of signatures is pushed. */
+const isIndexPut = (request: SeenRequest): boolean =>
+  isManifestPut(request) && request.path.includes('/manifests/sha256:') && subjectOf(request) === undefined;
+
 /** A run with two builds in two registries, whose tag "latest" is of an earlier release. */
 async function built() {
   const run = await startRun({ referrers: 'api' }, {});
@@ -37,25 +42,24 @@ async function built() {
 }
 
 describe('the index of a merge', () => {
-  it('is in every registry, by its digest, before anything is certified or signed', async () => {
+  it('is in every registry, by its digest, before the first signature is attached', async () => {
     const run = await built();
-    const held: Set<string>[] = [];
-    const look = () => {
-      held.push(...run.registries.map(registry => new Set(registry.repository('acme/app').manifests.keys())));
-    };
-    run.sigstore.on('/api/v2/signingCert', look);
-    for (const registry of run.registries) {
-      registry.on({ answer: request => (isManifestPut(request) && subjectOf(request) ? look() : undefined) });
-    }
-    const digest = (await run.merge()).outputs.digest ?? '';
-    expect(held.length).toBeGreaterThan(2);
-    expect(held.filter(digests => !digests.has(digest))).toEqual([]);
+    const held = run.registries.map(registry => hold(registry, isIndexPut));
+    const signed = Promise.withResolvers<void>();
+    // By the last of five entries in the log all signatures are made, while no registry has taken the index yet.
+    const entered = '/api/v1/log/entries';
+    run.sigstore.on(entered, () => {
+      if (run.sigstore.log.filter(path => path === entered).length === 5) signed.resolve();
+    });
+    const merging = run.merge();
+    await Promise.race([signed.promise, merging]);
+    const look = () => run.registries.flatMap(attachedTo);
+    expect(await cameEarly(held, merging, { server: run.sigstore, look })).toEqual([]);
+    const digest = (await merging).outputs.digest ?? '';
     for (const { log } of run.registries) {
-      const puts = log.filter(isManifestPut);
-      const pushed = puts.findIndex(({ path }) => path.endsWith(`/manifests/${digest}`));
-      expect(pushed).toBeGreaterThanOrEqual(0);
-      expect(puts.findIndex(request => subjectOf(request) !== undefined)).toBeGreaterThan(pushed);
+      expect(log.filter(isIndexPut).map(({ path }) => path)).toEqual([`/v2/acme/app/manifests/${digest}`]);
     }
+    expect(run.registries.map(registry => attachedTo(registry).length)).toEqual([5, 5]);
   });
 
   it.each([

@@ -29,6 +29,8 @@ describe('who signs', () => {
     [{ sign: 'keyless', key: 'env://KEY' }, 'invalid-input', 'does not say "key"'],
     [{ sign: 'none', key: 'env://KEY' }, 'invalid-input', 'does not say "key"'],
     [{ sign: 'kms' }, 'invalid-input', '"kms"'],
+    [{ sign: 'none', 'signature-format': 'both' }, 'invalid-input', '"signature-format" is given'],
+    [{ sign: 'none', 'signature-annotations': 'a=b' }, 'invalid-input', '"signature-annotations" is given'],
   ])('is not told by %j', async (inputs, code, words) => {
     const error = await failureOf(() => read(inputs));
     expect(error.code).toBe(code);
@@ -36,6 +38,15 @@ describe('who signs', () => {
     expect(error.hint).toBeDefined();
   });
 });
+
+it.each(['["keyless","key"]', 'keyless key', 'keyless; key'])(
+  'a list that is written as %j is shown how to be',
+  async sign => {
+    const { code, hint } = await failureOf(() => read({ sign, key: 'env://KEY' }));
+    expect(code).toBe('invalid-input');
+    expect(hint).toContain('sign: keyless, key');
+  },
+);
 
 it.each([
   [{}, ['bundle']],
@@ -54,6 +65,13 @@ describe('the annotations of signatures', () => {
       note: 'a,b=c',
       empty: '',
     });
+  });
+
+  it('are one for each name', async () => {
+    const error = await failureOf(() => read({ 'signature-annotations': 'env=prod\nenv =test' }));
+    expect(error.code).toBe('invalid-input');
+    expect(error.message).toContain('has "env" twice');
+    expect(error.hint).toBeDefined();
   });
 
   it.each(['prod', '=prod'])('are no %j', async text => {

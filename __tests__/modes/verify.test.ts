@@ -206,7 +206,7 @@ describe('a verification by a key', () => {
   it.each([
     ['a private key', pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 'invalid-input'],
     ['nothing', '', 'missing-input'],
-    ['something else', 'key', 'signing-config'],
+    ['something else', 'key', 'key-unusable'],
   ])('refuses %s with words', async (_, content, code) => {
     const { run, folder } = await signedByKey();
     const file = path.join(folder, 'given.pub');

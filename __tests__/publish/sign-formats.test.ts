@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { startOidcIssuer } from '../../lab/parts/oidc-issuer.ts';
+import type { Digest } from '../../src/oci/digest.ts';
 import { descriptorOf } from '../../src/oci/manifest.ts';
 import { childrenOf } from '../../src/publish/index-image.ts';
 import type { Hand } from '../../src/publish/sign.ts';
@@ -9,8 +10,10 @@ import { legacyTag } from '../../src/sign/legacy-signature.ts';
 import { searchSignatures } from '../../src/sign/search.ts';
 import { SignatureVerifier } from '../../src/sign/signature-verifier.ts';
 import { FAST, opened, transport } from '../servers/clients.ts';
+import { cameEarly, hold } from '../servers/held.ts';
 import { newKeySigner } from '../servers/key.ts';
 import { handOf, makerOf, signEverywhere } from '../servers/keyless.ts';
+import type { SeenRequest, TestRegistry } from '../servers/registry.ts';
 import { startSigstore } from '../servers/sigstore.ts';
 import { publish, setUp as startBuilt } from './built.ts';
 
@@ -128,14 +131,18 @@ describe('an image that is signed', () => {
   });
 
   it('in the older format gets its index signed last', async () => {
-    const { registries, job, sign, root } = await setUp();
-    await sign([await job()], ['legacy']);
-    for (const registry of registries) {
-      const tags = registry.log
-        .filter(({ method, path }) => method === 'PUT' && path.endsWith('.sig'))
-        .map(({ path }) => path.split('/').at(-1));
-      expect(tags).toHaveLength(5);
-      expect(tags.indexOf(legacyTag(root.digest))).toBe(4);
-    }
+    const { registries, job, sign, all, root } = await setUp();
+    const isTagOf = (digest: Digest) => (request: SeenRequest) =>
+      request.method === 'PUT' && request.path.endsWith(`/${legacyTag(digest)}`);
+    const children = all.filter(({ digest }) => digest !== root.digest);
+    const signing = sign([await job()], ['legacy']);
+    const ofRoot = ({ log }: TestRegistry) => log.filter(isTagOf(root.digest));
+    const early = registries.map(server => {
+      const held = children.map(({ digest }) => hold(server, isTagOf(digest)));
+      return cameEarly(held, signing, { server, look: () => ofRoot(server) });
+    });
+    expect(await Promise.all(early)).toEqual([[], []]);
+    expect((await signing).subjects.get('app')?.attached).toBe(10);
+    expect(registries.map(registry => ofRoot(registry).length)).toEqual([1, 1]);
   });
 });

@@ -9,8 +9,9 @@ import type { SigningSubject } from '../../src/publish/signing-places.ts';
 import { searchSignatures } from '../../src/sign/search.ts';
 import { SignatureVerifier } from '../../src/sign/signature-verifier.ts';
 import { FAST, failureOf, opened, SHORT } from '../servers/clients.ts';
+import { cameEarly, hold } from '../servers/held.ts';
 import { handOf, identitiesOf, signEverywhere, validOf } from '../servers/keyless.ts';
-import type { RegistryOptions } from '../servers/registry.ts';
+import type { RegistryOptions, SeenRequest, TestRegistry } from '../servers/registry.ts';
 import { startSigstore } from '../servers/sigstore.ts';
 import { publish, setUp as startBuilt } from './built.ts';
 
@@ -60,10 +61,19 @@ async function setUp(...kinds: RegistryOptions[]) {
   };
 }
 
+/** Tells which request lists a signature of a manifest: it has the manifest as its subject. */
+const isReferrerOf = (digest: string) => (request: SeenRequest) =>
+  isManifestPut(request) && JSON.parse(request.body.toString()).subject?.digest === digest;
+/** The same where the registry lists nothing by itself (distribution-spec, "Referrers Tag Schema"). */
+const isFallbackOf = (digest: string) => (request: SeenRequest) =>
+  isManifestPut(request) && request.path.endsWith(`/${digest.replace(':', '-')}`);
+const isManifestPut = ({ method, path }: SeenRequest): boolean =>
+  method === 'PUT' && path.includes('/manifests/');
+
 describe.each([
-  ['the referrers API', { referrers: 'api' }],
-  ['the fallback tag', {}],
-] as const)('signing an image in a registry with %s', (_name, kind) => {
+  ['the referrers API', { referrers: 'api' }, isReferrerOf],
+  ['the fallback tag', {}, isFallbackOf],
+] as const)('signing an image in a registry with %s', (_name, kind, isListingOf) => {
   it('signs the index and every manifest in it, so that a consumer finds it', async () => {
     const { image, manifests, issuer, sign, identities } = await setUp(kind);
     const report = await sign();
@@ -87,6 +97,37 @@ describe.each([
     expect(registries[0]?.count('PUT', /./)).toBe(pushes);
     // Neither a certificate nor an entry in the log.
     expect(sigstore.log).toHaveLength(asked);
+    expect(await identities(0, image.content.digest)).toHaveLength(1);
+  });
+
+  it('attaches to the index last: whoever sees its signature finds all others', async () => {
+    const { registries, manifests, image, sign, identities } = await setUp(kind);
+    const registry = registries[0] as TestRegistry;
+    const { digest } = image.content;
+    const held = manifests.map(child => hold(registry, isListingOf(child)));
+    const look = () =>
+      registry.log.filter(request => isReferrerOf(digest)(request) || isFallbackOf(digest)(request));
+    const signing = sign();
+    expect(await cameEarly(held, signing, { server: registry, look })).toEqual([]);
+    expect((await signing).attached).toBe(5);
+    expect(look()).not.toEqual([]);
+    expect(await identities(0, digest)).toHaveLength(1);
+  });
+
+  it('a second time signs nothing twice where the certificate names another server than was expected', async () => {
+    const { registries, issuer, sigstore, image, sign, identities } = await setUp(kind);
+    const env = { ...issuer.jobEnvironment(), GITHUB_SERVER_URL: 'https://github.acme.example' };
+    const identify = handOf(env, sigstore, { retry: FAST });
+    const certificates = () => sigstore.log.filter(path => path.includes('signingCert')).length;
+    expect((await sign(FAST, identify)).attached).toBe(5);
+    const [pushes, asked] = [registries[0]?.count('PUT', /./), sigstore.log.length];
+    const again = await sign(FAST, identify);
+    const name = 'https://github.com/acme/widget/.github/workflows/release.yml@refs/heads/main';
+    expect(again).toMatchObject({ identity: { name, issuer: issuer.url }, attached: 0 });
+    // Only the certificate tells who signs: it is asked for, and nothing is logged or pushed after it.
+    expect(certificates()).toBe(2);
+    expect(sigstore.log).toHaveLength(asked + 1);
+    expect(registries[0]?.count('PUT', /./)).toBe(pushes);
     expect(await identities(0, image.content.digest)).toHaveLength(1);
   });
 
@@ -124,17 +165,6 @@ describe('signing an image', () => {
     expect(await sign()).toMatchObject({ manifests: 5, attached: 10 });
     expect(sigstore.log.filter(path => path.includes('entries'))).toHaveLength(5);
     expect(await identities(0, image.content.digest)).toEqual(await identities(1, image.content.digest));
-  });
-
-  it('attaches to the index last: whoever sees its signature finds all others', async () => {
-    const { registries, image, sign } = await setUp({ referrers: 'api' });
-    await sign();
-    const subjects = registries[0]?.log
-      .filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/'))
-      .map(({ body }) => JSON.parse(body.toString()).subject?.digest)
-      .filter(Boolean);
-    expect(subjects).toHaveLength(5);
-    expect(subjects?.indexOf(image.content.digest)).toBe(4);
   });
 
   it('finds a signature that the registry lists late', async () => {

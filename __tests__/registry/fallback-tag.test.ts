@@ -254,3 +254,17 @@ describe('a registry without the referrers API', () => {
     expect(readFallback(contents, tag).manifests).toHaveLength(1);
   });
 });
+
+it('what others wrote into the fallback tag stays, byte for byte', async () => {
+  const { contents, subject, tag, client } = await setUp();
+  const theirs = `{"schemaVersion":2, "mediaType":"${TYPES.index}",\n  "n":12345678901234567890,"x":1.0,"s":"\\u003c",\n  "manifests": [ ]\n}`;
+  const stored = made(TYPES.index, theirs);
+  storeManifest(contents, stored);
+  contents.tags.set(tag, stored.descriptor.digest);
+  const { content } = referrer(subject, 1);
+  await pushReferrer(client, content, subject.digest, { artifactType: ARTIFACT });
+  const text = contents.manifests.get(contents.tags.get(tag) ?? '')?.bytes.toString() ?? '';
+  const [before = '', after = ''] = text.split(/\{"mediaType":"[^"]*manifest.v1\+json".*\}(?=\s*\])/s);
+  expect(`${before}${after}`.replace(/\s/g, '')).toBe(theirs.replace(/\s/g, ''));
+  expect(text).toContain('12345678901234567890,"x":1.0,"s":"\\u003c"');
+});

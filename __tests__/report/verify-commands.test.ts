@@ -15,6 +15,7 @@ const SIGNED: SignedAs = {
   formats: ['bundle'],
   trustedRoot: undefined,
   hasTimestampsOnly: false,
+  isKeyLogged: false,
 };
 
 describe('the command that checks', () => {
@@ -47,14 +48,41 @@ describe('the command that checks', () => {
 
   it('names a key where one has signed, and that it is in no log', () => {
     const [check] = verifyCommands('image', { ...SIGNED, signatories: [KEY] });
-    expect(check?.title).toContain('your public key in cosign.pub');
+    expect(check?.title).toBe(
+      'cosign 3 (cosign 2.6 asks the public Sigstore besides), with your public key in cosign.pub',
+    );
     expect(check?.command).toBe(
       'cosign verify \\\n  --insecure-ignore-tlog \\\n  --key cosign.pub \\\n  image',
     );
-    const own = { ...SIGNED, signatories: [KEY], trustedRoot: 'root.json', hasTimestampsOnly: true };
+    const own = { ...SIGNED, signatories: [KEY], trustedRoot: 'root.json', isKeyLogged: true };
     expect(verifyCommands('image', own).map(({ command }) => command)).toEqual([
       'cosign verify \\\n  --trusted-root root.json \\\n  --key cosign.pub \\\n  image',
     ]);
+  });
+
+  it.each([
+    [['legacy'], undefined, 'cosign 2 or newer'],
+    [['bundle', 'legacy'], undefined, 'cosign 2 or newer'],
+    // Older ones know no trusted root.
+    [['legacy'], 'root.json', 'cosign 2.6 or newer'],
+    [['bundle', 'legacy'], 'root.json', 'cosign 2.6 or newer'],
+  ] as const)('says who understands it: %j with the root %s', (formats, trustedRoot, title) => {
+    expect(verifyCommands('image', { ...SIGNED, formats, trustedRoot })[0]?.title).toBe(title);
+  });
+
+  it('names the caller of a reusable workflow, which has one name for all who call it', () => {
+    const called = (sourceRepository: string): string | undefined =>
+      verifyCommands('image', {
+        ...SIGNED,
+        signatories: [{ kind: 'certificate', identity: IDENTITY, claims: { sourceRepository } }],
+      })[0]?.command;
+    expect(called('https://github.com/other/repo')).toContain(
+      '--certificate-github-workflow-repository other/repo \\\n',
+    );
+    expect(called('https://github.com/acme/app')).not.toContain('workflow-repository');
+    expect(called('https://github.com/acme/ap')).toContain(
+      '--certificate-github-workflow-repository acme/ap ',
+    );
   });
 
   it('is one for each who signed', () => {

@@ -26,6 +26,7 @@ const SIGNATURE: JudgedSignature = {
   fault: undefined,
   reason: '',
   signatory: { kind: 'certificate', identity: { name: NAME, issuer: ISSUER } },
+  isExact: true,
   annotations: {},
   outcome: 'accepted',
   objection: '',
@@ -81,7 +82,7 @@ describe('what was asked', () => {
       trustedRoot: 'root.json',
     });
     for (const word of [
-      'matches ^(?:https://github\\.com/acme/app/\\.github/workflows/[^/@\\s]+@\\S+)$',
+      'matches ^(?:https://github\\.com/acme/app/\\.github/workflows/[^/@\\s]+@(?!refs/pull/)\\S+)$',
       ISSUER,
       'root.json',
       'signatures of the index and of everything in it; provenance of each platform; an SBOM of each platform',

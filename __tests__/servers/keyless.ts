@@ -105,7 +105,7 @@ export async function signEverywhere(
   options: SignOptions,
 ): Promise<SigningReport> {
   const signatures = await prepareSignatures(subjects, options);
-  await signatures.attach();
-  await signatures.confirm();
+  const attached = await signatures.attach();
+  await attached.confirm();
   return signatures.report;
 }

@@ -100,7 +100,7 @@ describe('a fault of a key store', () => {
 describe('what cosign cannot use', () => {
   it('is a key whose password is missing', async () => {
     const failure = await failureOf(() => openWith(fakeCosign({ password: 'word' })));
-    expect(failure.code).toBe('signing-config');
+    expect(failure.code).toBe('key-unusable');
     expect(failure.hint).toContain('COSIGN_PASSWORD: ${{ secrets.COSIGN_PASSWORD }}');
   });
 
@@ -118,7 +118,7 @@ describe('what cosign cannot use', () => {
     ['getting key: 403 Forbidden', 'access'],
   ])('is %s, and the remedy is named', async (words, remedy) => {
     const failure = await failureOf(() => openWith(fakeCosign(failing('public-key', words))));
-    expect(failure.code).toBe('signing-config');
+    expect(failure.code).toBe('key-unusable');
     expect(failure.message).toContain(words);
     expect(failure.hint).toContain(remedy);
   });
@@ -126,8 +126,8 @@ describe('what cosign cannot use', () => {
   it('is a public key that is none', async () => {
     const cosign = fakeCosign({ faults: { 'public-key': [{ stdout: 'nothing' }] } });
     const failure = await failureOf(() => openWith(cosign));
-    expect(failure.code).toBe('signing-config');
-    expect(failure.message).toContain('holds no public key');
+    expect(failure.code).toBe('key-unusable');
+    expect(failure.message).toContain('holds no public key: it has no line "-----BEGIN PUBLIC KEY-----".');
   });
 
   const curve = (namedCurve: string): KeyObject => generateKeyPairSync('ec', { namedCurve }).privateKey;
@@ -146,7 +146,7 @@ describe('what cosign cannot use', () => {
   ])('is a key of %s (%#)', async (name, key, version) => {
     const cosign = fakeCosign({ version }, key);
     const failure = await failureOf(() => openWith(cosign));
-    expect(failure.code).toBe('signing-config');
+    expect(failure.code).toBe('key-unusable');
     expect(failure.message).toContain(name);
     expect(cosign.calls('sign-blob')).toEqual([]);
   });

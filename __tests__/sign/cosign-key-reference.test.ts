@@ -16,7 +16,7 @@ const LINES = String(PEM)
 async function refusal(key: string, env: NodeJS.ProcessEnv = {}) {
   const secrets: string[] = [];
   const failure = await failureOf(() => readKeyReference(key, env, secret => secrets.push(secret)));
-  expect(failure.code).toBe('invalid-input');
+  expect(failure.hint).toBeDefined();
   return { failure, said: `${failure.message}\n${failure.hint}`, secrets };
 }
 
@@ -27,8 +27,9 @@ describe('the text of a key instead of its name', () => {
     ['PEM in Base64', Buffer.from(PEM).toString('base64')],
     ['PEM without its first line', LINES.join('\n')],
   ])('as %s is refused, masked and not shown', async (_, key) => {
-    const { said, secrets } = await refusal(key);
-    expect(said).toContain('key: env://COSIGN_KEY');
+    const { failure, said, secrets } = await refusal(key);
+    expect(failure.code).toBe('invalid-input');
+    expect(said).toContain('key: env://COSIGN_PRIVATE_KEY');
     for (const line of LINES) expect(said).not.toContain(line);
     expect(secrets).toContain(key.trim());
     if (key.includes('\n')) expect(secrets).toEqual(expect.arrayContaining(LINES));
@@ -49,6 +50,15 @@ describe('a secret within the name of a key', () => {
     expect(secrets).toEqual(['314159']);
   });
 
+  it.each([
+    'https://ghp_swordfish@raw.example.com/cosign.key',
+    'https://raw.example.com/cosign.key?token=ghp_swordfish',
+  ])('is refused as a token in %s', async key => {
+    const { said, secrets } = await refusal(key);
+    expect(said).not.toContain('ghp_swordfish');
+    expect(secrets.join()).toContain('ghp_swordfish');
+  });
+
   it('is refused as a password of an address', async () => {
     const { said, secrets } = await refusal('https://me:swordfish@example.com/cosign.key');
     expect(said).not.toContain('swordfish');
@@ -58,13 +68,28 @@ describe('a secret within the name of a key', () => {
 
 describe('a key in the environment', () => {
   it.each([
-    ['env://COSIGN_KEY', {}, 'COSIGN_KEY, which is not set'],
-    ['env://COSIGN_KEY', { COSIGN_KEY: ' \n' }, 'COSIGN_KEY, which is empty'],
-    ['env://', {}, 'without a name, which is not set'],
-  ])('by %s is refused where it is not there', async (key, env, words) => {
-    const { said } = await refusal(key, env);
+    ['env://SIGNING_KEY', {}, 'SIGNING_KEY, which is not set', 'SIGNING_KEY'],
+    ['env://SIGNING_KEY', { SIGNING_KEY: ' \n' }, 'SIGNING_KEY, which is empty', 'SIGNING_KEY'],
+    ['env://', {}, '"env://", without the name of a variable', 'COSIGN_PRIVATE_KEY'],
+    ['env:// ', {}, '"env://", without the name of a variable', 'COSIGN_PRIVATE_KEY'],
+  ])('by %j is refused where it is not there', async (key, env, words, name) => {
+    const { failure, said } = await refusal(key, env);
+    expect(failure.code).toBe('invalid-input');
     expect(said).toContain(words);
-    expect(said).toContain('COSIGN_KEY: ${{ secrets.COSIGN_KEY }}');
+    expect(said).toContain(`${name}: \${{ secrets.COSIGN_PRIVATE_KEY }}`);
+  });
+
+  it.each([
+    ['in one line', 'base64', ''],
+    ['after an empty line', 'base64', '\n'],
+  ] as const)('in Base64, %s, is refused, masked and not shown', async (_, encoding, before) => {
+    const text = Buffer.from(`${before}${PEM}`).toString(encoding);
+    const { failure, said, secrets } = await refusal('env://SIGNING_KEY', { SIGNING_KEY: text });
+    expect(failure.code).toBe('key-unusable');
+    expect(said).toContain('The key in the environment variable SIGNING_KEY is in Base64');
+    expect(said).toContain('begins with "-----BEGIN"');
+    expect(said).not.toContain(text.slice(0, 12));
+    expect(secrets).toContain(text);
   });
 
   it('reaches cosign, and is masked line by line', () => {

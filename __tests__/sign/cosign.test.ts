@@ -112,7 +112,7 @@ describe('cosign', () => {
   it('that is missing is named, with the way to get it', async () => {
     const cosign = fakeCosign();
     const failure = await failureOf(() => openWith(cosign, { job: { PATH: temporaryFolder() } }));
-    expect(failure.code).toBe('signing-config');
+    expect(failure.code).toBe('cosign-unusable');
     expect(failure.message).toContain('not on this runner');
     expect(failure.hint).toContain('uses: sigstore/cosign-installer@v4');
   });
@@ -122,7 +122,7 @@ describe('cosign', () => {
     async version => {
       const cosign = fakeCosign({ version });
       const failure = await failureOf(() => openWith(cosign));
-      expect(failure.code).toBe('signing-config');
+      expect(failure.code).toBe('cosign-unusable');
       expect(failure.message).toContain(version.replace(/^v(?=\d+\.)/, ''));
       expect(failure.hint).toContain('cosign-installer');
       expect(cosign.calls('public-key')).toEqual([]);
@@ -131,7 +131,7 @@ describe('cosign', () => {
 
   it.each(['', 'cosign v3', '{"version":3}'])('that answers %j for its version is refused', async stdout => {
     const failure = await failureOf(() => openWith(fakeCosign({ faults: { version: [{ stdout }] } })));
-    expect(failure.code).toBe('signing-config');
+    expect(failure.code).toBe('cosign-unusable');
     expect(failure.message).toMatch(/version of cosign/i);
   });
 

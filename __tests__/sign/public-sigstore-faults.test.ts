@@ -26,7 +26,7 @@ describe('a repository that is not well', () => {
         `The ${ROOT} of the Sigstore (${tuf.url}) could not be fetched: ${tuf.url}/`,
       );
       expect(error.message).toContain(`${place} answered ${code}: no room ::error::.`);
-      expect(error.hint).toContain('"trusted-root" and "signing-config"');
+      expect(error.hint).toContain('"trusted-root" (and to sign "signing-config")');
     });
 
     it('that never answers is given up', async () => {

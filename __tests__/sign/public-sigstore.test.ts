@@ -141,6 +141,7 @@ describe('the environment', () => {
     const error = await fetch({ TUF_ROOT_JSON: path.join(temporaryFolder(), 'absent.json') });
     expect(error.code).toBe('invalid-input');
     expect(error.message).toContain('TUF_ROOT_JSON');
+    expect(error.hint).toContain('relative to the workspace');
   });
 
   it.each(['', '{', '{}', 'null'])('with a root that is %j is an error', async text => {

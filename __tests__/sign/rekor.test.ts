@@ -253,7 +253,7 @@ describe('a key', () => {
     if (by.kind !== 'key') throw new Error('no key');
     const log = { url: new URL('http://log'), version };
     const error = await failureOf(() => requireLoggable(by.key.key, log, format));
-    expect(error.code).toBe('signing-config');
+    expect(error.code).toBe('key-unusable');
     expect(error.message).toContain(kind);
     expect(error.hint).toContain('P-256');
   });

@@ -28,6 +28,18 @@ describe('the answer of somebody else', () => {
   });
 
   it.each([
+    ['no certificate', { signedCertificateEmbeddedSct: { chain: { certificates: [] } } }, /certificates/],
+    ['one of another kind', { signedCertificateDetachedSct: {} }, /signedCertificateEmbeddedSct" is missing/],
+    ['something else in its place', chain('none'), /gave no legible certificate: /],
+  ])('is found: %s', async (_, answer, words) => {
+    const { fail } = await started(FULCIO, (_body, response) => sendJson(response, 201, answer));
+    const { code, message, hint } = await fail();
+    expect(code).toBe('signing-failed');
+    expect(message).toMatch(words);
+    expect(hint).toContain('Re-run this job');
+  });
+
+  it.each([
     ['version 1', REKOR_1, (body: Buffer) => ({ uuid: log.enter(JSON.parse(withOtherSignature(body))) })],
     ['version 2', REKOR_2, () => entryOfVersion2(Buffer.from('another').toString('base64'))],
   ])('is found: the entry of another signature, in a log of %s', async (_, service, answer) => {

@@ -31,6 +31,7 @@ const IDENTITY: IdentityToken = {
   subject: 'me',
   issuer: 'https://issuer',
   workflowRef: undefined,
+  sourceRepository: undefined,
   identity: undefined,
   received: performance.now(),
   lifetime: undefined,

@@ -38,6 +38,8 @@ describe('a token that Fulcio does not take', () => {
     expect(error.code).toBe('signing-failed');
     expect(error.message).toContain(`Fulcio (${sigstore.url}) answered 401: ${EXPIRED}`);
     expect(error.hint).toContain('it goes on from here');
+    expect(error.hint).toContain(`of ${issuer.url} for the audience "sigstore"`);
+    expect(error.hint).toContain('the input "oidc-audience"');
     expect([issuer.given.length, requests(), secrets.length]).toEqual([2, 2, 2]);
   });
 
@@ -50,7 +52,10 @@ describe('a token that Fulcio does not take', () => {
     async (status, text) => {
       const { sigstore, create, issuer, requests } = await started();
       sigstore.on(CERTIFY, (_, response) => void response.writeHead(status).end(text));
-      expect((await failureOf(create)).code).toBe('signing-failed');
+      const { code, hint } = await failureOf(create);
+      expect(code).toBe('signing-failed');
+      // No token is at fault where nothing is at this address.
+      expect(hint?.includes('oidc-audience')).toBe(status !== 404);
       expect([issuer.given.length, requests()]).toEqual([1, 1]);
     },
   );

@@ -147,6 +147,15 @@ describe('the services of a signing config', () => {
       expect(error.message).toMatch(/3 needed, 2 valid/);
     });
 
+    it.each([0, undefined])('EXACT %s is refused: it asks for nobody', async count => {
+      const selected = { selector: 'EXACT', ...(count === undefined ? {} : { count }) };
+      for (const services of [{ log: selected }, { stamp: selected }]) {
+        const error = await failureOf(() => choose(services));
+        expect(error.code).toBe('signing-config');
+        expect(error.message).toContain('its selector is EXACT, and its count 0');
+      }
+    });
+
     it('hold for timestamp authorities too', () => {
       expect(choose({ tsa: logs, stamp: { selector: 'ALL' } }).tsa).toEqual(['a2', 'b']);
     });

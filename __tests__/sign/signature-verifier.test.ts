@@ -73,6 +73,7 @@ describe('a bundle with a certificate', () => {
       digest: AT,
       signatory: SIGNATORY,
       annotations: { by: 'hand' },
+      isExact: expect.any(Boolean),
     });
   });
 

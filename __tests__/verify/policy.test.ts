@@ -29,12 +29,16 @@ const accepts = (policy: Policy, ...of: Parameters<typeof signatory>): boolean =
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,12}$/);
 const repository = fc.tuple(name, name).map(parts => parts.join('/'));
 const file = fc.stringMatching(/^[A-Za-z0-9._+() -]{1,12}\.ya?ml$/).map(text => text.replaceAll(' ', '_'));
-const ref = fc.stringMatching(/^refs\/(?:heads|tags|pull)\/[A-Za-z0-9._/@+#-]{1,20}$/);
+const ref = fc.stringMatching(/^refs\/(?:heads|tags)\/[A-Za-z0-9._/@+#-]{1,20}$/);
 const identityOf = (of: string, path: string, at: string): string =>
   `https://github.com/${of}/.github/workflows/${path}@${at}`;
 
 describe('when nothing is said', () => {
-  it('every workflow of this repository at every ref may sign', () => {
+  it('what ran for a pull request is not taken', () => {
+    expect(accepts(policyOf({}), identityOf('acme/app', 'release.yml', 'refs/pull/7/merge'))).toBe(false);
+  });
+
+  it('every workflow of this repository at every branch and tag may sign', () => {
     fc.assert(
       fc.property(repository, file, ref, (of, path, at) => {
         expect(accepts(policyOf({}, { repository: of }), identityOf(of, path, at))).toBe(true);
@@ -120,7 +124,10 @@ describe('when nothing is said', () => {
 
   it('all that was filled in is told, with its anchors', () => {
     expect(describePolicy(policyOf())).toEqual([
-      ['identity', 'matches ^(?:https://github\\.com/acme/app/\\.github/workflows/[^/@\\s]+@\\S+)$'],
+      [
+        'identity',
+        'matches ^(?:https://github\\.com/acme/app/\\.github/workflows/[^/@\\s]+@(?!refs/pull/)\\S+)$',
+      ],
       ['issuer', ISSUER],
     ]);
   });

@@ -1,5 +1,4 @@
 import { type Contents, sha256 } from '../../__tests__/servers/registry.ts';
-import { fallbackEntries, referrers } from './signatures.ts';
 import type { Expected } from './site.ts';
 
 export interface Descriptor {
@@ -80,23 +79,4 @@ function platformInside(contents: Contents, config: Descriptor): string {
   const isBasic = platform.architecture === 'arm64' && platform.variant === 'v8';
   const { os, architecture, variant } = platform;
   return [os, architecture, isBasic ? undefined : variant].filter(part => part !== undefined).join('/');
-}
-
-/** What others attached stays listed. */
-export function lostReferrers({ name, contents, listsReferrers }: Repository): string[] {
-  if (listsReferrers) return [];
-  const subjects = [...contents.tags.keys()]
-    .filter(tag => tag.startsWith('sha256-'))
-    .map(tag => tag.replace('-', ':'));
-  return subjects.flatMap(subject => {
-    const listed = fallbackEntries(contents, subject);
-    return referrers(contents, subject)
-      .filter(
-        digest =>
-          contents.manifests.get(digest)?.bytes.includes('vnd.example.scan') && !listed.includes(digest),
-      )
-      .map(
-        digest => `${name}: ${digest}, which somebody else attached to ${subject}, is not listed any more`,
-      );
-  });
 }

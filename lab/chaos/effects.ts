@@ -1,10 +1,10 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { made, storeManifest, TYPES } from '../../__tests__/servers/images.ts';
-import { type Contents, sha256 } from '../../__tests__/servers/registry.ts';
+import { sha256 } from '../../__tests__/servers/registry.ts';
 import { sendJson } from '../parts/http.ts';
 import { afterwards, reset } from './answers.ts';
 import type { Fault, FaultKind } from './fault.ts';
+import { type Attachment, shared } from './strangers.ts';
 import type { ActiveFault, Passing, Wake, Weather } from './weather.ts';
 
 type Effect = (
@@ -31,6 +31,9 @@ const answeringOneOf =
 
 const inOneSecond = () => ({ 'retry-after': new Date(Date.now() + 1000).toUTCString() });
 
+/** Milliseconds: longer than any certificate is good. */
+const LATE = 1_200_000;
+
 /** What each kind of fault does to a request. What it leaves unanswered goes on to the service. */
 export const EFFECTS: Readonly<Record<FaultKind, Effect>> = {
   'rate limit in seconds': (_, response, { hits }) =>
@@ -55,10 +58,19 @@ export const EFFECTS: Readonly<Record<FaultKind, Effect>> = {
   'blob not there yet': answeringOneOf([404, 'MANIFEST_BLOB_UNKNOWN'], [400, 'BLOB_UNKNOWN']),
   'expired token': ({ headers, revoke }) => revoke?.(headers.authorization?.split(' ')[1] ?? ''),
   'stale tag': (...all) => showBefore('tag read', ...all),
-  'stale fallback': (...all) => showBefore('fallback read', ...all),
+  'stale list': (...all) => {
+    const isLegacy = all[0].kind === 'signatures write';
+    showBefore(isLegacy ? 'signatures read' : 'fallback read', ...all);
+  },
   'stale listing': hideFromListing,
-  'concurrent writer': overwrite,
-  'logged already': logTwice,
+  'writer after us': overwrite,
+  // Our writing fails, and when it is tried again the list is another one.
+  'writer before us': (request, response, fault) => {
+    write(request, fault);
+    sendJson(response, 503, errors('UNAVAILABLE'));
+  },
+  'writer while we read': (request, _, fault) => write(request, fault),
+  'logged too late': delayEntry,
 
   'lying digest': (_, response) =>
     afterwards(response, answer => {
@@ -139,71 +151,41 @@ function hideFromListing(
   });
 }
 
-/** Somebody else read the fallback tag before us and writes it after us: our entry is gone, theirs is there. */
-function overwrite({ repository, reference = '' }: Passing, response: ServerResponse): void {
+/** What he adds to a list: to that of referrers a scan or a signature in turn. */
+function attachmentFor(reference: string, { hits }: ActiveFault): Attachment {
+  if (reference.endsWith('.sig')) return 'legacy';
+  return hits % 2 === 0 ? 'scan' : 'bundle';
+}
+
+const subjectOf = (reference: string): string => reference.replace('.sig', '').replace('-', ':');
+
+/** Somebody else read the list before us and writes it after us: our entry is gone, theirs is there. */
+function overwrite(
+  { repository, stranger, reference = '' }: Passing,
+  response: ServerResponse,
+  fault: ActiveFault,
+): void {
   if (repository === undefined) return;
-  const before = fallbackEntries(repository, reference);
-  afterwards(response, answer => {
-    if (answer.status === 201) addReferrer(repository, reference, before);
+  const before = shared(repository, reference);
+  afterwards(response, ({ status }) => {
+    if (status === 201)
+      stranger?.attach(repository, subjectOf(reference), attachmentFor(reference, fault), before);
     return 'send';
   });
 }
 
-function fallbackEntries(repository: Contents, tag: string): object[] {
-  const held = repository.manifests.get(repository.tags.get(tag) ?? '');
-  return held === undefined ? [] : (JSON.parse(held.bytes.toString()) as { manifests: object[] }).manifests;
+/** Somebody else adds to the list. */
+function write({ repository, stranger, reference = '' }: Passing, fault: ActiveFault): void {
+  if (repository !== undefined)
+    stranger?.attach(repository, subjectOf(reference), attachmentFor(reference, fault));
 }
 
-let foreign = 0;
-
-/** Attaches something that is not ours to the manifest that a fallback tag is about. */
-export function addReferrer(
-  repository: Contents,
-  tag: string,
-  entries = fallbackEntries(repository, tag),
-): void {
-  const digest = tag.replace('-', ':');
-  const held = repository.manifests.get(digest);
-  const config = made('application/vnd.oci.empty.v1+json', '{}');
-  repository.blobs.set(config.descriptor.digest, config.bytes);
-  const artifactType = 'application/vnd.example.scan';
-  const referrer = made(TYPES.manifest, {
-    schemaVersion: 2,
-    mediaType: TYPES.manifest,
-    artifactType,
-    config: config.descriptor,
-    layers: [config.descriptor],
-    subject: { mediaType: held?.mediaType, digest, size: held?.bytes.length },
-    annotations: { number: String(foreign++) },
-  });
-  const list = made(TYPES.index, {
-    schemaVersion: 2,
-    mediaType: TYPES.index,
-    manifests: [...entries, { ...referrer.descriptor, artifactType }],
-  });
-  for (const document of [referrer, list]) storeManifest(repository, document);
-  repository.tags.set(tag, list.descriptor.digest);
-}
-
-/** Rekor has logged the entry, but its answer is lost; asked again, it says where the entry is. */
-function logTwice({ path }: Passing, response: ServerResponse, fault: ActiveFault, weather: Weather): void {
-  const entry = fault.memory.get('entry');
-  if (entry !== undefined) {
-    const location = `${path}/logged`;
-    weather.wakes.push({
-      left: 1,
-      meets: later => later.service === 'rekor' && later.path === location,
-      answer: (_, again) => sendJson(again, 200, JSON.parse(entry)),
-    });
-    return sendJson(
-      response,
-      409,
-      { code: 409, message: 'an equivalent entry already exists' },
-      { location },
-    );
-  }
-  afterwards(response, ({ body }) => {
-    fault.memory.set('entry', body.toString());
-    return 'reset';
+/** The certificate that the entry is about has run out by the time of the log. */
+function delayEntry({ transparency }: Passing, response: ServerResponse): void {
+  if (transparency === undefined) return;
+  transparency.lag += LATE;
+  afterwards(response, () => {
+    transparency.lag -= LATE;
+    return 'send';
   });
 }

@@ -1,5 +1,5 @@
 /** What the action speaks to. */
-export type ServiceKind = 'registry' | 'tokens' | 'artifacts' | 'issuer' | 'fulcio' | 'rekor';
+export type ServiceKind = 'registry' | 'tokens' | 'artifacts' | 'issuer' | 'fulcio' | 'rekor' | 'tsa';
 
 /** What a request to a registry is for; requests to all others are one kind. */
 export const REGISTRY_REQUESTS = [
@@ -14,6 +14,9 @@ export const REGISTRY_REQUESTS = [
   'fallback read',
   'fallback write',
   'listing',
+  // Of the tag that holds signatures in the older format.
+  'signatures read',
+  'signatures write',
 ] as const;
 export type RequestKind = (typeof REGISTRY_REQUESTS)[number] | 'request';
 
@@ -44,8 +47,11 @@ export interface Rule {
 
 type Codes = Partial<Readonly<Record<ServiceKind, readonly string[]>>>;
 
-const ALL: readonly ServiceKind[] = ['registry', 'tokens', 'issuer', 'fulcio', 'rekor', 'artifacts'];
-const WRITES: readonly RequestKind[] = ['manifest write', 'tag write', 'fallback write'];
+const ALL: readonly ServiceKind[] = ['registry', 'tokens', 'issuer', 'fulcio', 'rekor', 'tsa', 'artifacts'];
+/** What many write to: the tags that hold referrers, and signatures in the older format. */
+const SHARED_READS: readonly RequestKind[] = ['fallback read', 'signatures read'];
+const SHARED_WRITES: readonly RequestKind[] = ['fallback write', 'signatures write'];
+const WRITES: readonly RequestKind[] = ['manifest write', 'tag write', ...SHARED_WRITES];
 const BY_DIGEST: readonly RequestKind[] = ['manifest read', 'blob read'];
 const UNTRUE: Codes = { registry: ['digest-mismatch', 'signature-unverified', 'tampered-record'] };
 /** What becomes of a service that stays as bad as it is, unless it is a registry. */
@@ -53,6 +59,7 @@ const ELSEWHERE: Codes = {
   issuer: ['signing-failed'],
   fulcio: ['signing-failed'],
   rekor: ['signing-failed'],
+  tsa: ['signing-failed'],
   artifacts: ['record-store'],
 };
 
@@ -75,24 +82,27 @@ export const FAULTS = {
   // Not the reads, some of which go out bare at the start: a token that ends on its very first way is none.
   'expired token': {
     services: ['registry'],
-    on: ['manifest write', 'tag write', 'fallback write', 'upload start', 'upload', 'listing'],
+    on: [...WRITES, 'upload start', 'upload', 'listing'],
     times: [1, 1],
   },
   'stale tag': { services: ['registry'], on: ['tag write'], times: [1, 1] },
   'stale listing': { services: ['registry'], on: ['manifest write'], times: [1, 2] },
-  'stale fallback': { services: ['registry'], on: ['fallback write'], times: [1, 1] },
-  'concurrent writer': { services: ['registry'], on: ['fallback write'], times: [1, 2] },
-  'logged already': { services: ['rekor'], times: [2, 2] },
+  'stale list': { services: ['registry'], on: SHARED_WRITES, times: [1, 1] },
+  'writer after us': { services: ['registry'], on: SHARED_WRITES, times: [1, 2] },
+  'writer before us': { services: ['registry'], on: SHARED_WRITES, times: [1, 2] },
+  'writer while we read': { services: ['registry'], on: SHARED_READS, times: [1, 3] },
+  // The log takes its time, and dates the entry when the certificate has run out.
+  'logged too late': { services: ['rekor'], times: [1, 1] },
 
   'lying digest': {
     services: ['registry'],
-    on: [...BY_DIGEST, ...WRITES, 'tag read', 'fallback read'],
+    on: [...BY_DIGEST, ...WRITES, 'tag read', ...SHARED_READS],
     times: [1, 2],
     codes: UNTRUE,
   },
   'wrong bytes': {
     services: ['registry'],
-    on: [...BY_DIGEST, 'tag read', 'fallback read'],
+    on: [...BY_DIGEST, 'tag read', ...SHARED_READS],
     times: [1, 2],
     codes: UNTRUE,
   },

@@ -1,7 +1,6 @@
 import { made, type PushedImage, pushImage, storeManifest, TYPES } from '../../__tests__/servers/images.ts';
 import { addressOf, RUN } from './annotations.ts';
 import { type EarlierImage, names } from './earlier.ts';
-import { addReferrer } from './effects.ts';
 import { tagOfPlatform } from './platform-tags.ts';
 import type { Site } from './site.ts';
 import { type Build, isIdle } from './world.ts';
@@ -108,13 +107,17 @@ export function freeImmutableTag(site: Site, component: string): void {
   }
 }
 
-/** Somebody else's scan of each image. */
+/** What somebody else has attached to each image. */
 export function attachForeign(site: Site): void {
+  const { foreign, sources } = site.world;
   for (const { build, image } of site.expected.values()) {
-    for (const place of site.world.sources)
-      addReferrer(
-        site.repository(place, build.component),
-        image.manifest.descriptor.digest.replace(':', '-'),
-      );
+    for (const place of sources) {
+      for (const kind of foreign)
+        site.services.stranger.attach(
+          site.repository(place, build.component),
+          image.manifest.descriptor.digest,
+          kind,
+        );
+    }
   }
 }

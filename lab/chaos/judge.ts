@@ -1,15 +1,9 @@
 import { sha256 } from '../../__tests__/servers/registry.ts';
 import { expectedAnnotations, faultsOfAnnotations } from './annotations.ts';
-import {
-  type Descriptor,
-  faultsOfChildren,
-  faultsOfContent,
-  lostReferrers,
-  type Repository,
-} from './contents.ts';
+import { type Descriptor, faultsOfChildren, faultsOfContent, type Repository } from './contents.ts';
 import { type Duty, dutiesOf, isFallback, isKeepTag } from './duties.ts';
 import { isKeptBy, keepTag } from './platform-tags.ts';
-import type { SignatureJudge } from './signatures.ts';
+import type { SignedJudge } from './signed.ts';
 import type { Expected, Site } from './site.ts';
 import { allPlaces, type Place, samePlace } from './world.ts';
 
@@ -21,15 +15,19 @@ interface Target extends Repository {
 /** Asks the registries themselves what the merges of a run left, and never the action's own code. */
 export class Judge {
   readonly #site: Site;
-  readonly #signatures: SignatureJudge;
+  readonly #signed: SignedJudge;
 
-  constructor(site: Site, signatures: SignatureJudge) {
+  constructor(site: Site, signed: SignedJudge) {
     this.#site = site;
-    this.#signatures = signatures;
+    this.#signed = signed;
   }
 
-  /** The promise that must hold at every moment. @returns what is wrong, a sentence each */
-  faults(): string[] {
+  /**
+   * The promise that must hold at every moment.
+   * @param lost whether a registry has lost what it said that it took
+   * @returns what is wrong, a sentence each
+   */
+  faults(lost = false): string[] {
     return this.#site.world.components.flatMap(component => {
       const targets = this.#targets(component);
       const images = new Set(
@@ -50,8 +48,8 @@ export class Judge {
         ...targets.flatMap(target => this.#faultsOfSingles(target, targets)),
         ...this.#untaggedPlaces(component),
         ...this.#repositories(component).flatMap(each => [
-          ...this.#doubledSignatures(each),
-          ...lostReferrers(each),
+          ...this.#signed.faults(each),
+          ...(lost ? [] : this.#signed.signedTooEarly(each)),
         ]),
       ];
     });
@@ -150,7 +148,7 @@ export class Judge {
       ...faultsOfAnnotations(target.name, annotations, expectedAnnotations(this.#site, component)),
       ...manifests.flatMap(child => faultsOfContent(target, child)),
       ...[digest, ...manifests.map(child => child.digest)].flatMap(each =>
-        this.#faultsOfSignature(target, each),
+        this.#signed.faultsOf(target, each),
       ),
     ];
   }
@@ -168,7 +166,7 @@ export class Judge {
       const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
       return targets.flatMap(each => [
         ...faultsOfContent(each, { ...descriptor, platform }),
-        ...this.#faultsOfSignature(each, descriptor.digest),
+        ...this.#signed.faultsOf(each, descriptor.digest),
       ]);
     });
   }
@@ -185,19 +183,6 @@ export class Judge {
     return children.flatMap(({ platform, digest }) => {
       const tag = keepTag(keepTags, digest, platform);
       return contents.tags.get(tag) === digest ? [] : [`${name}:${tag} does not keep ${digest}`];
-    });
-  }
-
-  #faultsOfSignature({ name, contents, listsReferrers }: Repository, digest: string): string[] {
-    if (!this.#site.world.signs) return [];
-    const { valid, faults } = this.#signatures.signaturesOf(contents, digest, listsReferrers);
-    return valid > 0 ? [] : [`${name}@${digest} is not signed${faults.map(fault => `; ${fault}`).join('')}`];
-  }
-
-  #doubledSignatures({ name, contents, listsReferrers }: Repository): string[] {
-    return [...contents.manifests.keys()].flatMap(digest => {
-      const { valid } = this.#signatures.signaturesOf(contents, digest, listsReferrers);
-      return valid > 1 ? [`${name}@${digest} is signed ${valid} times`] : [];
     });
   }
 }

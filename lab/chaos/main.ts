@@ -9,6 +9,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { isBuilt } from '../tools/build.ts';
+import { toolNamed } from '../tools/catalog.ts';
 import type { Report } from './run.ts';
 import { Tally } from './tally.ts';
 
@@ -79,6 +81,10 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
 const root = path.dirname(path.dirname(import.meta.dirname));
+if (!isBuilt(toolNamed('cosign'))) {
+  const made = spawnSync(process.execPath, ['lab/tools/main.ts', 'cosign'], { cwd: root, stdio: 'inherit' });
+  if (made.status !== 0) process.exit(1);
+}
 const bundled = spawnSync(process.execPath, ['scripts/bundle.mjs', folder], {
   cwd: root,
   stdio: ['ignore', 'ignore', 'inherit'],

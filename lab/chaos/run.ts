@@ -1,4 +1,5 @@
 import { type Ended, mergeHere, startMerge } from './action.ts';
+import { certificatesOf, certificatesTooMany, codesOfTime, isShortLived } from './certificates.ts';
 import { DEFECTS, isDoomed } from './defect-drawing.ts';
 import { mend } from './defects.ts';
 import { Draw } from './draw.ts';
@@ -6,10 +7,11 @@ import { codesOf, type Fault, passes } from './fault.ts';
 import { drawFaults, drawKill, type PlannedKill } from './fault-drawing.ts';
 import { Judge } from './judge.ts';
 import type { Services } from './services.ts';
-import { SignatureJudge } from './signatures.ts';
+import { SignedJudge } from './signed.ts';
+import { USUAL_LIFETIME } from './signing.ts';
 import { buildSite, type Site } from './site.ts';
 import { stepEnvironment } from './step.ts';
-import { Weather } from './weather.ts';
+import { type Kill, Weather } from './weather.ts';
 import type { World } from './world.ts';
 import { drawWorld } from './world-drawing.ts';
 
@@ -42,6 +44,7 @@ export async function runOnce(name: string, tools: Tools): Promise<Report> {
   const draw = new Draw(`${name}/weather`);
   const faults = drawFaults(world, draw);
   const kill = draw.chance(0.25) ? drawKill(world, draw) : undefined;
+  tools.services.sigstore.authority.lifetime = world.signing?.lifetime ?? USUAL_LIFETIME;
   const site = await buildSite(world, tools.services);
   try {
     return await new Run(site, faults, kill, tools).play();
@@ -57,6 +60,7 @@ class Run {
   readonly #faults: readonly Fault[];
   readonly #kill: PlannedKill | undefined;
   readonly #tools: Tools;
+  readonly #signed: SignedJudge;
   readonly #judge: Judge;
   readonly #violations: string[] = [];
   readonly #met = new Set<string>();
@@ -69,14 +73,19 @@ class Run {
     this.#faults = faults;
     this.#kill = kill;
     this.#tools = tools;
-    this.#judge = new Judge(site, new SignatureJudge(tools.services.sigstore.root));
+    this.#signed = new SignedJudge(site, tools.services.signatures);
+    this.#judge = new Judge(site, this.#signed);
   }
 
   async play(): Promise<Report> {
     const { defect, attempt, merges, name } = this.#world;
     this.#story.push(`world: ${JSON.stringify(this.#world, null, 1)}`, ...this.#faults.map(describeFault));
     if (this.#kill !== undefined) this.#story.push(`kill: ${JSON.stringify(this.#kill)}`);
-    for (const position of merges.keys()) await this.#inBadWeather(position);
+    for (const position of merges.keys()) {
+      const kill = this.#kill?.merge === position ? this.#kill : undefined;
+      const outcome = await this.#inBadWeather(position, kill);
+      if (outcome === 'killed' && kill?.isFollowed) await this.#inBadWeather(position);
+    }
     let last = attempt;
     if (defect !== undefined) {
       for (const components of merges) await this.#mayFail(components);
@@ -86,6 +95,7 @@ class Run {
     const isDone = defect === undefined && this.#outcomes.every(outcome => outcome === 'success');
     if (!isDone) await this.#cleanMerges('the clean re-run', last);
     await this.#nothingIsLeft(last);
+    this.#check('the consumer', await this.#tools.services.consumer.disagreements(this.#signed.questions));
     return {
       name,
       violations: this.#violations,
@@ -95,10 +105,9 @@ class Run {
     };
   }
 
-  /** The merge that everything may happen to. */
-  async #inBadWeather(position: number): Promise<void> {
+  /** The merge that everything may happen to. @returns how it ended */
+  async #inBadWeather(position: number, kill?: Kill): Promise<string> {
     const components = this.#world.merges[position] ?? [];
-    const kill = this.#kill?.merge === position ? this.#kill : undefined;
     const weather = new Weather(this.#faults, kill);
     const stays = this.#world.defect !== undefined || !this.#faults.every(passes);
     const before = this.#judge.fingerprint();
@@ -109,18 +118,22 @@ class Run {
       stays ? SHORT : LONG,
       kill !== undefined,
     );
-    const met = weather.active.filter(({ hits }) => hits > 0).map(({ fault }) => fault);
+    const met = weather.met();
     for (const { kind } of met) this.#met.add(kind);
     if (weather.killed) this.#met.add('kill');
     this.#outcomes.push(ended.outcome);
     this.#keptOut(components, before);
-    if (ended.outcome === 'killed') return this.#check('after the kill', this.#judge.faults());
-    this.#judgeOutcome(
-      `the merge of ${components.join(', ')}`,
-      ended,
-      components,
-      met.flatMap(fault => codesOf(fault, !stays)),
-    );
+    if (ended.outcome === 'killed') this.#check('after the kill', this.#wrongs());
+    else
+      this.#judgeOutcome(`the merge of ${components.join(', ')}`, ended, components, [
+        ...met.flatMap(fault => codesOf(fault, !stays)),
+        ...codesOfTime(this.#world.signing, met),
+      ]);
+    return ended.outcome;
+  }
+
+  #wrongs(): string[] {
+    return this.#judge.faults(this.#met.has('lost write'));
   }
 
   /** Without faults, but with what is wrong with the run itself. */
@@ -143,7 +156,7 @@ class Run {
     components: readonly string[],
     excused: readonly string[],
   ): void {
-    this.#check(what, this.#judge.faults());
+    this.#check(what, this.#wrongs());
     const { defect } = this.#world;
     const codes = [...excused, ...(defect === undefined ? [] : DEFECTS[defect.kind].codes)];
     const doomed = isDoomed(this.#world, components);
@@ -173,7 +186,7 @@ class Run {
         components.flatMap(component => this.#judge.unfinished(component)),
       );
     }
-    this.#check(which, this.#judge.faults());
+    this.#check(which, this.#wrongs());
   }
 
   /** Where all is as it should be, a merge writes nothing and signs nothing. */
@@ -193,9 +206,10 @@ class Run {
     budget: number,
     inProcess = false,
   ): Promise<Ended> {
-    const { sky } = this.#tools.services;
+    const { sky, sigstore } = this.#tools.services;
     sky.weather = weather;
     const env = stepEnvironment(this.#site, components, { budget, attempt });
+    const certificates = certificatesOf(sigstore);
     let ended: Ended;
     if (inProcess) {
       const running = startMerge(this.#tools.entry, env);
@@ -205,6 +219,9 @@ class Run {
       ended = await mergeHere(env);
     }
     await weather.settled();
+    const asked = certificatesOf(sigstore) - certificates;
+    if (asked > 1 && isShortLived(this.#world.signing)) this.#met.add('a certificate that ran out');
+    this.#check('the merge', certificatesTooMany(this.#world.signing, asked, weather.met()));
     this.#story.push(
       `--- merge of ${components.join(', ')}, attempt ${attempt}: ${ended.outcome}`,
       ...weather.trace,

@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { request as send } from 'node:http';
+import { dirname, join } from 'node:path';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
 import type { Contents, SeenRequest, TestRegistry } from '../../__tests__/servers/registry.ts';
 import { startSigstore, type TestSigstore } from '../../__tests__/servers/sigstore.ts';
@@ -7,7 +9,12 @@ import { type ArtifactService, startArtifactService } from '../parts/artifact-se
 import { type Endpoint, readBody, serve } from '../parts/http.ts';
 import { type OidcIssuer, startOidcIssuer } from '../parts/oidc-issuer.ts';
 import { startTokenService, type TokenService } from '../parts/token-service.ts';
+import { Consumer } from './consumer.ts';
 import type { RequestKind } from './fault.ts';
+import { ForeignSigner } from './foreign-signatures.ts';
+import { makeSigningKey, type SigningKey } from './key.ts';
+import { SignatureJudge } from './signatures.ts';
+import { Stranger } from './strangers.ts';
 import { Weather } from './weather.ts';
 
 export const USER = 'ci';
@@ -23,7 +30,18 @@ export interface Services {
   /** Addresses behind which the weather is. */
   readonly fronts: { readonly artifacts: string; readonly issuer: string; readonly tokens: string };
   /** What the inputs `trusted-root` and `signing-config` name. */
-  readonly trust: { readonly root: string; readonly config: string };
+  readonly trust: {
+    readonly root: string;
+    readonly config: string;
+    /** The same without the timestamp authority. */
+    readonly configWithoutStamps: string;
+  };
+  readonly key: SigningKey;
+  readonly stranger: Stranger;
+  /** By the library. */
+  readonly signatures: SignatureJudge;
+  /** By cosign. */
+  readonly consumer: Consumer;
   close(): Promise<void>;
 }
 
@@ -39,15 +57,25 @@ export async function startServices(): Promise<Services> {
     startArtifactService(),
     startOidcIssuer(),
     startTokenService({ users: { [USER]: { password: PASSWORD, rights } } }),
-    startSigstore(),
+    startSigstore({ timestamps: true }),
   ]);
+  const key = makeSigningKey();
   const fronts = await Promise.all([
     front(artifacts, 'artifacts', sky),
     front(issuer, 'issuer', sky),
     front(tokens, 'tokens', sky),
   ]);
   watchSigstore(sigstore, sky);
-  const all = [artifacts, issuer, tokens, sigstore, ...fronts];
+  const { root, config } = sigstore;
+  const trust = {
+    root: JSON.stringify(TrustedRoot.toJSON(root)),
+    config: JSON.stringify(SigningConfig.toJSON(config)),
+    configWithoutStamps: JSON.stringify(
+      SigningConfig.toJSON({ ...config, tsaUrls: [], tsaConfig: undefined }),
+    ),
+  };
+  const consumer = await openConsumer(trust.root, issuer, key);
+  const all = [artifacts, issuer, tokens, sigstore, key, consumer, ...fronts];
   return {
     sky,
     artifacts,
@@ -55,12 +83,20 @@ export async function startServices(): Promise<Services> {
     tokens,
     sigstore,
     fronts: { artifacts: fronts[0].url, issuer: fronts[1].url, tokens: fronts[2].url },
-    trust: {
-      root: JSON.stringify(TrustedRoot.toJSON(sigstore.root)),
-      config: JSON.stringify(SigningConfig.toJSON(sigstore.config)),
-    },
+    trust,
+    key,
+    stranger: new Stranger(new ForeignSigner(sigstore, issuer.url)),
+    signatures: new SignatureJudge({ root, issuer: issuer.url, key: key.publicKey }),
+    consumer,
     close: async () => void (await Promise.all(all.map(service => service.close()))),
   };
+}
+
+async function openConsumer(root: string, issuer: OidcIssuer, key: SigningKey): Promise<Consumer> {
+  const home = dirname(key.publicFile);
+  const trustedRoot = join(home, 'trusted_root.json');
+  writeFileSync(trustedRoot, root);
+  return Consumer.open({ trustedRoot, issuer: issuer.url, publicKey: key.publicFile, home });
 }
 
 /** A server that lets a service answer, if the weather allows. */
@@ -91,24 +127,26 @@ function forward(
   });
 }
 
-const REKOR = '/api/v1/log/entries';
-
 function watchSigstore(sigstore: TestSigstore, sky: Sky): void {
+  const { transparency } = sigstore;
   const watch = (path: string, service: string): void =>
-    sigstore.on(path, async (body, response) => {
-      const method = path.endsWith('/logged') ? 'GET' : 'POST';
-      const bytes = Buffer.from(JSON.stringify(body));
-      const passing = { service, kind: 'request' as const, method, path, headers: {}, body: bytes };
+    sigstore.on(path, async (_, response, body) => {
+      const method = body.length === 0 ? 'GET' : 'POST';
+      const passing = { service, kind: 'request' as const, method, path, headers: {}, body, transparency };
       const answered = await sky.weather.meet(passing, response);
       // The server only looks whether there is an answer: a broken connection must not let it act.
       if (answered && !response.headersSent) throw new Error('the connection is gone');
     });
   watch('/api/v2/signingCert', 'fulcio');
-  watch(REKOR, 'rekor');
-  watch(`${REKOR}/logged`, 'rekor');
+  watch('/api/v1/log/entries*', 'rekor');
+  watch('/api/v1/timestamp', 'tsa');
 }
 
-export function watchRegistry(registry: TestRegistry, name: string, sky: Sky): void {
+export function watchRegistry(
+  registry: TestRegistry,
+  name: string,
+  { sky, stranger }: Pick<Services, 'sky' | 'stranger'>,
+): void {
   registry.on({
     answer: async (request, response) => {
       await sky.weather.meet(
@@ -116,6 +154,7 @@ export function watchRegistry(registry: TestRegistry, name: string, sky: Sky): v
           ...describe(request, path => registry.repository(path)),
           service: name,
           revoke: token => registry.revoked.add(token),
+          stranger,
         },
         response,
       );
@@ -148,5 +187,6 @@ function kindOf(method: string, area: string, reference: string): RequestKind {
   }
   if (area !== 'manifests') return 'request';
   if (reference.startsWith('sha256:')) return `manifest ${doing}`;
-  return reference.startsWith('sha256-') ? `fallback ${doing}` : `tag ${doing}`;
+  if (!reference.startsWith('sha256-')) return `tag ${doing}`;
+  return reference.endsWith('.sig') ? `signatures ${doing}` : `fallback ${doing}`;
 }

@@ -1,98 +1,147 @@
+import type { KeyObject } from 'node:crypto';
 import { bundleFromJSON } from '@sigstore/bundle';
 import type { TrustedRoot } from '@sigstore/protobuf-specs';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
-import type { Contents, StoredManifest } from '../../__tests__/servers/registry.ts';
+import type { Contents } from '../../__tests__/servers/registry.ts';
+import { type Exhibit, fallbackTag, legacyTag } from './exhibits.ts';
+import { legacyBundle } from './legacy-bundle.ts';
+import type { Hand, SignatureKind } from './signing.ts';
+import { type Layer, parse } from './stored.ts';
 
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
-const WORKFLOW = 'https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main';
+const PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
+/** The workflow that the jobs of all runs are of. */
+export const WORKFLOW = 'https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main';
 
-interface Manifest {
-  readonly artifactType?: string;
-  readonly layers?: readonly { readonly digest: string }[];
-  readonly subject?: { readonly digest: string };
+/** Whom to believe, and who is to have signed. */
+export interface Expectation {
+  readonly root: TrustedRoot;
+  readonly issuer: string;
+  readonly key: KeyObject;
 }
 
-/** Finds and verifies signatures in what a registry holds, as a consumer's tool would. */
+/** A signature that is valid. */
+export interface Valid {
+  readonly kind: SignatureKind;
+  readonly annotations: Readonly<Record<string, unknown>>;
+  /** The repository that a legacy signature is for. */
+  readonly repository: string | undefined;
+}
+
+export interface Opinion {
+  /** Those of our hands; others' are nobody's concern. */
+  readonly valid: readonly Valid[];
+  /** What is wrong with what is not valid. */
+  readonly faults: readonly string[];
+}
+
+type Verified = Valid | 'of somebody else' | { readonly fault: string };
+
+/** Finds and verifies signatures in what a registry shows, by the library of Sigstore. */
 export class SignatureJudge {
   readonly #verifier: Verifier;
-  /** What was found of a bundle: it is the same in every registry. */
-  readonly #known = new Map<string, string | undefined>();
+  readonly #expected: Expectation;
+  /** What was found of a signature: it never changes. */
+  readonly #known = new Map<string, Verified>();
 
-  constructor(root: TrustedRoot) {
-    this.#verifier = new Verifier(toTrustMaterial(root));
+  constructor(expected: Expectation) {
+    this.#expected = expected;
+    const publicKey = () => ({ publicKey: expected.key, validFor: () => true });
+    this.#verifier = new Verifier(toTrustMaterial(expected.root, publicKey));
   }
 
-  /**
-   * The valid signatures of a manifest that a consumer finds.
-   * @param listsReferrers whether the registry has the referrers API; else the fallback tag counts
-   * @returns how many there are, and what is wrong with others
-   */
-  signaturesOf(
-    contents: Contents,
-    digest: string,
-    listsReferrers: boolean,
-  ): { valid: number; faults: string[] } {
-    const listed = listsReferrers ? referrers(contents, digest) : fallbackEntries(contents, digest);
-    const faults: string[] = [];
-    let valid = 0;
-    for (const referrer of listed) {
+  /** The signatures of a manifest that a consumer finds. */
+  opinion({ contents, digest, tags, listed }: Exhibit): Opinion {
+    const found: Verified[] = [];
+    for (const referrer of listed ?? indexed(contents, tags.get(fallbackTag(digest)))) {
       const manifest = parse(contents, referrer);
       if (manifest?.artifactType !== BUNDLE) continue;
-      const fault = this.#faultOf(contents, manifest, digest);
-      if (fault === undefined) valid++;
-      else faults.push(`the signature ${referrer} of ${digest}: ${fault}`);
+      const bytes = contents.blobs.get(manifest.layers?.[0]?.digest ?? '');
+      if (bytes === undefined) found.push({ fault: `the bundle of ${referrer} is missing` });
+      else if (manifest.subject?.digest !== digest)
+        found.push({ fault: `${referrer} is about another manifest` });
+      else found.push(this.#once(`${referrer} ${digest}`, () => this.#bundle(bytes, digest)));
     }
-    return { valid, faults };
+    for (const layer of parse(contents, tags.get(legacyTag(digest)) ?? '')?.layers ?? []) {
+      const payload = contents.blobs.get(layer.digest);
+      if (payload === undefined) found.push({ fault: `the payload ${layer.digest} is missing` });
+      else {
+        const name = `${JSON.stringify(layer)} ${digest}`;
+        found.push(this.#once(name, () => this.#legacy(layer, payload, digest)));
+      }
+    }
+    return {
+      valid: found.filter(each => typeof each === 'object' && 'kind' in each),
+      faults: found.flatMap(each => (typeof each === 'object' && 'fault' in each ? [each.fault] : [])),
+    };
   }
 
-  #faultOf(contents: Contents, manifest: Manifest, digest: string): string | undefined {
-    const [layer] = manifest.layers ?? [];
-    const bytes = contents.blobs.get(layer?.digest ?? '');
-    if (bytes === undefined) return 'its bundle is missing';
-    if (manifest.subject?.digest !== digest) return 'it refers to another manifest';
-    const key = `${layer?.digest} ${digest}`;
-    if (!this.#known.has(key)) this.#known.set(key, this.#verify(bytes, digest));
-    return this.#known.get(key);
+  #once(name: string, verify: () => Verified): Verified {
+    let known = this.#known.get(name);
+    if (known === undefined) {
+      try {
+        known = verify();
+      } catch (error) {
+        known = { fault: `a signature does not verify: ${String(error)}` };
+      }
+      this.#known.set(name, known);
+    }
+    return known;
   }
 
-  #verify(bytes: Buffer, digest: string): string | undefined {
-    try {
-      const bundle = bundleFromJSON(JSON.parse(bytes.toString()));
-      const { identity } = this.#verifier.verify(toSignedEntity(bundle));
-      if (identity?.subjectAlternativeName !== WORKFLOW)
-        return `it is by ${identity?.subjectAlternativeName}`;
-      if (bundle.content.$case !== 'dsseEnvelope') return 'it holds no statement';
-      const { subject } = JSON.parse(bundle.content.dsseEnvelope.payload.toString()) as {
-        subject: { digest: { sha256: string } }[];
+  #bundle(bytes: Buffer, digest: string): Verified {
+    const bundle = bundleFromJSON(JSON.parse(bytes.toString()));
+    const hand = this.#handOf(this.#verifier.verify(toSignedEntity(bundle)).identity);
+    if (hand === undefined) return 'of somebody else';
+    if (bundle.content.$case !== 'dsseEnvelope') return { fault: 'a bundle holds no statement' };
+    const { subject, predicateType } = JSON.parse(bundle.content.dsseEnvelope.payload.toString()) as {
+      predicateType: string;
+      subject: { digest: { sha256: string }; annotations?: Record<string, unknown> }[];
+    };
+    const named = subject.find(each => `sha256:${each.digest.sha256}` === digest);
+    if (named === undefined) return { fault: 'a statement is about something else' };
+    if (predicateType !== PREDICATE) return { fault: `a statement says ${predicateType}` };
+    const kind = { hand, format: 'bundle' as const };
+    return { kind, annotations: named.annotations ?? {}, repository: undefined };
+  }
+
+  #legacy(layer: Layer, payload: Buffer, digest: string): Verified {
+    const { identity } = this.#verifier.verify(toSignedEntity(legacyBundle(layer), payload));
+    const hand = this.#handOf(identity);
+    if (hand === undefined) return 'of somebody else';
+    const { critical, optional } = JSON.parse(payload.toString()) as {
+      critical: {
+        identity: { 'docker-reference': string };
+        image: { 'docker-manifest-digest': string };
+        type: string;
       };
-      return subject.some(named => `sha256:${named.digest.sha256}` === digest)
-        ? undefined
-        : 'it is about something else';
-    } catch (error) {
-      return String(error);
-    }
+      optional: Record<string, unknown> | null;
+    };
+    if (critical.image['docker-manifest-digest'] !== digest)
+      return { fault: 'a payload is about something else' };
+    if (critical.type !== 'cosign container image signature')
+      return { fault: `a payload is of the type ${critical.type}` };
+    return {
+      kind: { hand, format: 'legacy' },
+      annotations: optional ?? {},
+      repository: critical.identity['docker-reference'],
+    };
   }
-}
 
-/** Bytes that are stored never change, and every look at a repository reads all of its manifests. */
-const parsed = new WeakMap<StoredManifest, Manifest>();
-
-function parse(contents: Contents, digest: string): Manifest | undefined {
-  const held = contents.manifests.get(digest);
-  if (held === undefined) return undefined;
-  const known = parsed.get(held) ?? (JSON.parse(held.bytes.toString()) as Manifest);
-  parsed.set(held, known);
-  return known;
-}
-
-/** All manifests that name this one as their subject, whether anybody lists them or not. */
-export function referrers(contents: Contents, digest: string): string[] {
-  return [...contents.manifests.keys()].filter(key => parse(contents, key)?.subject?.digest === digest);
+  /** What a key signs has no identity. */
+  #handOf(
+    identity: { subjectAlternativeName?: string; extensions?: { issuer?: string } } | undefined,
+  ): Hand | undefined {
+    if (identity === undefined) return 'key';
+    const isOurs =
+      identity.subjectAlternativeName === WORKFLOW && identity.extensions?.issuer === this.#expected.issuer;
+    return isOurs ? 'keyless' : undefined;
+  }
 }
 
 /** What the fallback tag lists. */
-export function fallbackEntries(contents: Contents, digest: string): string[] {
-  const held = contents.manifests.get(contents.tags.get(digest.replace(':', '-')) ?? '');
+function indexed(contents: Contents, digest: string | undefined): string[] {
+  const held = contents.manifests.get(digest ?? '');
   if (held === undefined) return [];
   const { manifests } = JSON.parse(held.bytes.toString()) as { manifests: { digest: string }[] };
   return manifests.map(entry => entry.digest);

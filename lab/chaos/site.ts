@@ -46,7 +46,7 @@ export async function buildSite(world: World, services: Services): Promise<Site>
     world.registries.map(habit => startRegistry(registryOptions(habit, services))),
   );
   for (const [position, registry] of registries.entries())
-    watchRegistry(registry, `registry ${position}`, services.sky);
+    watchRegistry(registry, `registry ${position}`, services);
   const folder = mkdtempSync(path.join(tmpdir(), 'manifold-chaos-'));
   const registryOf = ({ registry }: Place): TestRegistry => registries[registry] as TestRegistry;
   const repository: Site['repository'] = (place, component) =>
@@ -72,11 +72,11 @@ export async function buildSite(world: World, services: Services): Promise<Site>
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  writeLogins(site);
+  writeFiles(site);
   publishEarlier(site);
   for (const build of world.builds) runBuild(site, build);
   site.plans.push(...writePlans(site));
-  if (world.foreignReferrers) attachForeign(site);
+  attachForeign(site);
   if (world.defect !== undefined) spoil(site, world.defect);
   storeRecords(site);
   return site;
@@ -91,12 +91,14 @@ function registryOptions({ referrers, login, pageSize }: Habit, { fronts, tokens
   };
 }
 
-function writeLogins({ folder, registries, services }: Site): void {
+function writeFiles({ folder, registries, services, world }: Site): void {
   const auth = Buffer.from(`${USER}:${PASSWORD}`).toString('base64');
   const auths = Object.fromEntries(registries.map(({ host }) => [host, { auth }]));
   writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ auths }));
   writeFileSync(path.join(folder, 'trusted_root.json'), services.trust.root);
-  writeFileSync(path.join(folder, 'signing_config.json'), services.trust.config);
+  const { config, configWithoutStamps } = services.trust;
+  const signingConfig = world.signing?.hasTimestamps === true ? config : configWithoutStamps;
+  writeFileSync(path.join(folder, 'signing_config.json'), signingConfig);
   mkdirSync(path.join(folder, 'records'));
   mkdirSync(path.join(folder, 'temp'));
 }

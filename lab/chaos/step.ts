@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { ORIGIN } from '../../__tests__/servers/images.ts';
+import { formatInput } from './signing.ts';
 import type { Site } from './site.ts';
 import type { Row, World } from './world.ts';
 
@@ -19,7 +20,7 @@ export function stepEnvironment(
   const inputs = { ...inputsOf(site, components), 'retry-budget': String(options.budget) };
   const claims = { repository: ORIGIN.repository, sha: ORIGIN.commit, run_id: runId };
   return {
-    PATH: process.env.PATH,
+    PATH: [services.key.bin, process.env.PATH].join(path.delimiter),
     HOME: folder,
     DOCKER_CONFIG: folder,
     RUNNER_TEMP: path.join(folder, 'temp'),
@@ -57,11 +58,24 @@ function inputsOf(site: Site, components: readonly string[]): Record<string, str
     // One that no image is to have would be a misunderstanding.
     'allow-missing': world.allowMissing.filter(platform => platforms.includes(platform)).join(','),
     component: isAll ? '' : components.join('\n'),
-    sign: world.signs ? 'keyless' : 'none',
-    'trusted-root': world.signs ? path.join(folder, 'trusted_root.json') : '',
-    'signing-config': world.signs ? path.join(folder, 'signing_config.json') : '',
+    ...signingInputs(site),
     records: world.store === 'folder' ? path.join(folder, 'records') : '',
     'github-token': world.defect?.kind === 'record out of reach' ? '' : services.artifacts.restToken,
+  };
+}
+
+function signingInputs({ world, folder, services }: Site): Record<string, string> {
+  const { signing } = world;
+  if (signing === undefined) return { sign: 'none' };
+  return {
+    sign: signing.hands.join(','),
+    'signature-format': formatInput(signing),
+    'signature-annotations': Object.entries(signing.annotations)
+      .map(([name, value]) => `${name}=${value}`)
+      .join('\n'),
+    'trusted-root': path.join(folder, 'trusted_root.json'),
+    'signing-config': path.join(folder, 'signing_config.json'),
+    key: signing.hands.includes('key') ? services.key.file : '',
   };
 }
 

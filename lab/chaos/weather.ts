@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TransparencyLog } from '../../__tests__/servers/log.ts';
 import { type Contents, sha256 } from '../../__tests__/servers/registry.ts';
 import { afterwards, reset } from './answers.ts';
 import { EFFECTS } from './effects.ts';
 import { type Fault, passes, type RequestKind } from './fault.ts';
+import type { Stranger } from './strangers.ts';
 
 /** A request on its way to a service. */
 export interface Passing {
@@ -18,11 +20,17 @@ export interface Passing {
   readonly reference?: string | undefined;
   /** For registries: makes a token invalid from now on. */
   readonly revoke?: (token: string) => void;
+  /** For registries: somebody else who writes to them. */
+  readonly stranger?: Stranger | undefined;
+  /** For Rekor: the log. */
+  readonly transparency?: TransparencyLog | undefined;
 }
 
 /** The process dies at this request, counted over all services, before or after the service has acted. */
 export interface Kill {
   readonly nth: number;
+  /** From where it is counted: from the first request of all, or from the first that is to be a signature's entry in the log. */
+  readonly after: 'start' | 'first signature';
   readonly when: 'before' | 'after';
 }
 
@@ -54,6 +62,8 @@ export class Weather {
   readonly wakes: Wake[] = [];
   readonly trace: string[] = [];
   requests = 0;
+  #isSigning = false;
+  #sinceSigning = 0;
   readonly #kill: Kill | undefined;
   readonly #failures = new Map<string, number>();
   readonly #underWay = new Set<ServerResponse>();
@@ -69,9 +79,12 @@ export class Weather {
   /** Decides what becomes of a request. @returns whether it is answered, or its connection is gone */
   async meet(request: Passing, response: ServerResponse): Promise<boolean> {
     this.requests++;
+    this.#isSigning ||= request.service === 'rekor';
+    if (this.#isSigning) this.#sinceSigning++;
     this.#underWay.add(response);
     response.once('close', () => this.#underWay.delete(response));
-    if (this.#kill?.nth === this.requests) return this.#die(request, response, this.#kill.when);
+    if (this.#kill !== undefined && this.#isDue(this.#kill))
+      return this.#die(request, response, this.#kill.when);
     const wake = this.wakes.find(({ left, meets }) => left > 0 && meets(request));
     if (wake !== undefined) {
       wake.left--;
@@ -85,6 +98,15 @@ export class Weather {
     this.#note(chosen.fault.kind, request);
     await EFFECTS[chosen.fault.kind](request, response, chosen, this);
     return response.headersSent || response.destroyed;
+  }
+
+  #isDue({ nth, after }: Kill): boolean {
+    return !this.killed && nth === (after === 'start' ? this.requests : this.#sinceSigning);
+  }
+
+  /** The faults that have met a request. */
+  met(): Fault[] {
+    return this.active.filter(({ hits }) => hits > 0).map(({ fault }) => fault);
   }
 
   #note(what: string, { service, method, path }: Passing): void {

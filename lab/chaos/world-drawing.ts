@@ -2,6 +2,8 @@ import { drawDefect } from './defect-drawing.ts';
 import { Draw } from './draw.ts';
 import { drawEarlierTag, names } from './earlier.ts';
 import { tagOfPlatform } from './platform-tags.ts';
+import { drawSigning } from './signing.ts';
+import type { Attachment } from './strangers.ts';
 import type { Build, Habit, Place, Plan, Row, World } from './world.ts';
 
 // Names that begin with each other, and that differ in one separator only.
@@ -17,6 +19,7 @@ const PLATFORMS = [
   'linux/riscv64',
 ];
 const TAGS = ['1.2.3', '1.2', '1', 'latest', 'edge', 'sha-c0ffee'];
+const ATTACHMENTS: readonly Attachment[] = ['scan', 'bundle', 'legacy'];
 /** Whom the builds' repositories belong to, and the others. */
 const BUILT = 'acme';
 const OWNERS = [BUILT, 'acme-release', 'mirror/acme'];
@@ -42,11 +45,22 @@ export function drawWorld(name: string): World {
     ...drawPlaces(draw, registries.length, plan !== undefined),
     merges: drawMerges(draw, components),
     withholds: store === 'artifacts' && attempt > 1 && draw.chance(0.7),
-    signs: draw.chance(0.7),
-    foreignReferrers: draw.chance(0.3),
+    signing: undefined,
+    foreign: draw.chance(0.35) ? draw.some(ATTACHMENTS, draw.whole(1, 2)) : [],
   };
-  const tagged = { ...world, ...drawTags(draw, world) };
+  const tagged = { ...world, ...drawSigned(name, world), ...drawTags(draw, world) };
   return { ...tagged, defect: draw.chance(0.18) ? drawDefect(draw, tagged) : undefined };
+}
+
+/** Somebody who signs in our way writes to the lists that we write to. */
+function drawSigned(
+  name: string,
+  { builds, targets, foreign }: Pick<World, 'builds' | 'targets' | 'foreign'>,
+): Pick<World, 'signing' | 'foreign'> {
+  const draw = new Draw(`${name}/signing`);
+  const signing = drawSigning(draw, builds.length, targets.length);
+  const added = signing?.formats.filter(() => draw.chance(0.4)) ?? [];
+  return { signing, foreign: [...new Set([...foreign, ...added])] };
 }
 
 function drawMerges(draw: Draw, components: readonly string[]): (readonly string[])[] {

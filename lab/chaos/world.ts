@@ -1,4 +1,6 @@
 import type { EarlierTag, TagPolicy } from './earlier.ts';
+import type { Signing } from './signing.ts';
+import type { Attachment } from './strangers.ts';
 
 /** How a registry behaves when nothing is wrong with it. */
 export interface Habit {
@@ -104,9 +106,10 @@ export interface World {
   /** What tells the merge which builds to expect: the number of rows of the matrix, its input, or the plan. */
   readonly expects: 'rows' | 'platforms' | 'plan';
   readonly plan: Plan | undefined;
-  readonly signs: boolean;
-  /** Somebody else has attached something to the images already. */
-  readonly foreignReferrers: boolean;
+  /** Undefined: nothing is signed. */
+  readonly signing: Signing | undefined;
+  /** What somebody else has attached to the images already. */
+  readonly foreign: readonly Attachment[];
   /** The attempt of the run that merges. */
   readonly attempt: number;
   readonly defect: Defect | undefined;

@@ -115,7 +115,14 @@ interface Layer {
 
 async function pushStatement(client: RepositoryClient, { digest }: ManifestContent): Promise<Layer> {
   const subject = [{ name: 'synthetic', digest: { sha256: digest.replace('sha256:', '') } }];
-  const content = Buffer.from(JSON.stringify({ predicateType: PROVENANCE, subject, predicate: {} }));
+  const content = Buffer.from(
+    JSON.stringify({
+      _type: 'https://in-toto.io/Statement/v0.1',
+      predicateType: PROVENANCE,
+      subject,
+      predicate: {},
+    }),
+  );
   const annotations = { 'in-toto.io/predicate-type': PROVENANCE };
   return {
     content,

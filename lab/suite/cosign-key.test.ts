@@ -126,7 +126,7 @@ describe.each(TOOLS)('%s', tool => {
   if (tool === 'cosign-2.6') unusable.push(['ed25519', 'Ed25519']);
   test.each(unusable)('is not used with %s', async (name, words) => {
     const error = await refusal(open(tool, file(`${name}.key`)));
-    expect(error.code).toBe('signing-config');
+    expect(error.code).toBe('key-unusable');
     expect(error.message).toContain(words);
   });
 

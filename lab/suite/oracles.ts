@@ -181,7 +181,7 @@ export interface MergeJson {
   readonly platforms: readonly { platform: string; digest: string; attestations: readonly string[] }[];
   readonly signed: {
     /** A certificate's identity, or the fingerprint of a key. */
-    by: readonly { name?: string; issuer?: string; key?: string }[];
+    by: readonly { identity?: string; issuer?: string; key?: string }[];
     formats: readonly string[];
     manifests: number;
     signatures: number;

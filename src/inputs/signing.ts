@@ -19,6 +19,8 @@ export interface SigningInputs {
   readonly signingConfig: string | undefined;
 }
 
+const HANDS = 'It can be "none", or a list of "keyless" and "key" with a comma between: sign: keyless, key.';
+
 const FORMATS = {
   bundle: ['bundle'],
   legacy: ['legacy'],
@@ -29,12 +31,13 @@ const FORMATS = {
 export function readSigningInputs(input: InputReader): SigningInputs {
   const key = input.optional('key');
   const sign = readHands(input, key);
+  if (sign?.length === 0) refuseUnused(input);
   const format = input.oneOf('signature-format', ['bundle', 'legacy', 'both']) ?? 'bundle';
   return {
     sign,
     key,
     signatureFormats: FORMATS[format],
-    signatureAnnotations: Object.fromEntries(input.lines('signature-annotations', parseAnnotation)),
+    signatureAnnotations: readAnnotations(input),
     audience: input.optional('oidc-audience') ?? 'sigstore',
     ...readSigstore(input),
   };
@@ -43,8 +46,8 @@ export function readSigningInputs(input: InputReader): SigningInputs {
 function readHands(input: InputReader, key: string | undefined): readonly SigningHand[] | undefined {
   const words = new Set(input.list('sign', parseHand));
   if (words.has('none') && words.size > 1) {
-    throw new ManifoldError('invalid-input', `The input "sign" says "none" and something else.`, {
-      hint: 'It can be "none", or a list of "keyless" and "key".',
+    throw new ManifoldError('invalid-input', 'The input "sign" says "none" and something else.', {
+      hint: HANDS,
     });
   }
   const hands = [...words].filter(word => word !== 'none');
@@ -64,9 +67,32 @@ function readHands(input: InputReader, key: string | undefined): readonly Signin
 
 function parseHand(text: string): SigningHand | 'none' {
   if (text === 'keyless' || text === 'key' || text === 'none') return text;
-  throw new ManifoldError('invalid-input', `The input "sign" has "${oneLine(text)}".`, {
-    hint: 'It can be "none", or a list of "keyless" and "key".',
-  });
+  throw new ManifoldError('invalid-input', `The input "sign" has "${oneLine(text)}".`, { hint: HANDS });
+}
+
+/** How signatures are to be says nothing where there are none; whoever wrote it expects some. */
+function refuseUnused(input: InputReader): void {
+  for (const name of ['signature-format', 'signature-annotations']) {
+    if (input.optional(name) === undefined) continue;
+    throw new ManifoldError('invalid-input', `The input "${name}" is given, but "sign" says "none".`, {
+      hint: `Leave "${name}" out, or say who signs: ${HANDS}`,
+    });
+  }
+}
+
+function readAnnotations(input: InputReader): Record<string, string> {
+  const annotations = new Map<string, string>();
+  for (const [name, value] of input.lines('signature-annotations', parseAnnotation)) {
+    if (annotations.has(name)) {
+      throw new ManifoldError(
+        'invalid-input',
+        `The input "signature-annotations" has "${oneLine(name)}" twice.`,
+        { hint: 'A signature holds one value for each name. Leave one of the two lines out.' },
+      );
+    }
+    annotations.set(name, value);
+  }
+  return Object.fromEntries(annotations);
 }
 
 function parseAnnotation(text: string): [string, string] {

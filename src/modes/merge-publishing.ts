@@ -105,10 +105,10 @@ export async function pushSignAndTag(
     // Signatures are made of digests: that the index is on its way only matters to who attaches them.
     signing?.prepare(publications, hands),
   ]);
-  await signatures?.attach();
+  const attached = await signatures?.attach();
   await Promise.all([
     isSigned && mayLook ? look.take() : undefined,
-    signatures?.confirm(),
+    attached?.confirm(),
     isSigned ? confirmAll(places, before) : undefined,
   ]);
   const signed = signatures && signing?.tell(signatures);

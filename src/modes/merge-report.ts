@@ -103,7 +103,9 @@ function componentsOf(result: MergeResult): Record<string, object> {
 /** Who signed, in which formats, and how many signatures there are. */
 function signedOf(component: string, { signatories, formats, subjects }: SigningReport & SignedAs): object {
   const by = signatories.map((signatory: Signatory) =>
-    signatory.kind === 'key' ? { key: signatory.fingerprint } : signatory.identity,
+    signatory.kind === 'key'
+      ? { key: signatory.fingerprint }
+      : { identity: signatory.identity.name, issuer: signatory.identity.issuer },
   );
   return { by, formats, ...subjects.get(component) };
 }

@@ -18,11 +18,18 @@ export class Signing {
   readonly #context: SigningContext;
   readonly #hands: readonly OpenHand[];
   readonly #verifier: SignatureVerifier;
+  readonly #isKeyLogged: boolean;
 
-  private constructor(context: SigningContext, hands: readonly OpenHand[], verifier: SignatureVerifier) {
+  private constructor(
+    context: SigningContext,
+    hands: readonly OpenHand[],
+    verifier: SignatureVerifier,
+    isKeyLogged: boolean,
+  ) {
     this.#context = context;
     this.#hands = hands;
     this.#verifier = verifier;
+    this.#isKeyLogged = isKeyLogged;
   }
 
   /**
@@ -43,8 +50,10 @@ export class Signing {
       ),
     );
     const keys = opened.flatMap(({ publicKey }) => publicKey ?? []);
-    const verifier = new SignatureVerifier({ root: sigstore?.root, keys, requireLog: isOwn });
-    return new Signing(context, opened, verifier);
+    // A Sigstore of one's own may have no log for what a key signs.
+    const isKeyLogged = isOwn && (sigstore?.config.rekorTlogUrls.length ?? 0) > 0;
+    const verifier = new SignatureVerifier({ root: sigstore?.root, keys, requireLog: isKeyLogged });
+    return new Signing(context, opened, verifier, isKeyLogged);
   }
 
   /** Tells whose signatures are to be made, and asks for what that takes. */
@@ -86,6 +95,7 @@ export class Signing {
       formats: inputs.signatureFormats,
       trustedRoot: inputs.trustedRoot,
       hasTimestampsOnly: this.#hands.some(hand => hand.hasTimestampsOnly),
+      isKeyLogged: this.#isKeyLogged,
     };
   }
 

@@ -53,12 +53,15 @@ export function openKeyless({ config }: Sigstore, context: SigningContext): Open
   return {
     publicKey: undefined,
     close: () => {},
-    hasTimestampsOnly: witnesses('bundle').logs.some(({ version }) => version === 2),
+    hasTimestampsOnly: inputs.signatureFormats.some(format =>
+      witnesses(format).logs.some(({ version }) => version === 2),
+    ),
     identify: async () => {
       const token = await keyless.identify();
-      const { identity } = token;
+      const { identity, sourceRepository } = token;
+      const claims = { sourceRepository };
       return {
-        expected: identity === undefined ? undefined : { kind: 'certificate', identity },
+        expected: identity === undefined ? undefined : { kind: 'certificate', identity, claims },
         open: async () => makerOf(await keyless.createSigner(token), witnesses, context),
       };
     },
@@ -108,7 +111,12 @@ function witnessesFor(
       config === undefined ? none : chooseWitnesses(config, now, { format, by }),
     ]),
   );
-  return format => chosen.get(format) ?? none;
+  return format => {
+    const witnesses = chosen.get(format);
+    if (witnesses === undefined)
+      throw new Error(`nobody was chosen to witness signatures of the format ${format}`);
+    return witnesses;
+  };
 }
 
 function makerOf(

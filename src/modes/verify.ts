@@ -2,6 +2,7 @@ import { ManifoldError } from '../errors.ts';
 import type { VerifyInputs } from '../inputs.ts';
 import { verifyJson } from '../report/verify-json.ts';
 import { askedLog, imageLog } from '../report/verify-log.ts';
+import { toldProblems } from '../report/verify-problems.ts';
 import { verifySummary } from '../report/verify-summary.ts';
 import { type Asked, warningOf } from '../report/verify-words.ts';
 import type { Runner } from '../runner/actions.ts';
@@ -73,7 +74,9 @@ function askedOf(inputs: VerifyInputs, key: PublicKey | undefined, env: NodeJS.P
 async function report(reports: readonly ImageReport[], asked: Asked, runner: Runner): Promise<void> {
   for (const image of reports) runner.info(imageLog(image));
   const [first, ...others] = reports;
-  if (first?.digest !== undefined && others.length === 0) runner.output('digest', first.digest);
+  // Whoever deploys by this output deploys what was verified, whatever becomes of the step's failure.
+  const isVerified = first?.verdict === 'verified' && others.length === 0;
+  if (isVerified && first.digest !== undefined) runner.output('digest', first.digest);
   runner.output('json', JSON.stringify(verifyJson(reports, asked)));
   await runner.summary(verifySummary(reports, asked));
 }
@@ -86,8 +89,8 @@ function refuse(reports: readonly ImageReport[]): void {
   const bad = reports.filter(({ verdict }) => verdict !== 'verified');
   if (bad.length === 0) return;
   const failed = bad.filter(({ verdict }) => verdict === 'failed').length;
-  const lines = bad.flatMap(({ image, problems }) =>
-    problems.map(({ about, message }) => `${image}: ${about}: ${message}.`),
+  const lines = bad.flatMap(image =>
+    toldProblems(image).map(({ about, message }) => `${image.image}: ${about}: ${message}.`),
   );
   const left = lines.length - MOST_LISTED;
   const shown = [

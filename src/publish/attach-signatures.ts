@@ -19,6 +19,21 @@ export interface Uploaded extends Batch {
   readonly layers: readonly LegacyLayer[];
 }
 
+/** What a place must show before a tag may move. */
+export interface Shown {
+  readonly place: Place;
+  readonly wanted: readonly Wanted[];
+  /** Those of them that were attached now, which are read at once. */
+  readonly bundles: readonly UploadedBundle[];
+  readonly attachAgain: () => Promise<void>;
+}
+
+/** What must be seen of what was attached now. */
+export function shownBy(uploaded: Uploaded): Shown {
+  const { place, made, bundles } = uploaded;
+  return { place, wanted: made, bundles, attachAgain: () => attach(uploaded) };
+}
+
 /** Brings everything to the registries that makes no difference to anybody there. */
 export function upload(batches: readonly Batch[]): Promise<Uploaded[]> {
   return Promise.all(
@@ -68,17 +83,20 @@ const PATIENT_LOOKS = 3;
  * again, where somebody else wrote the list at the same time: what does not show is attached once more.
  * @throws ManifoldError `signature-unverified`, `registry-…`
  */
-export async function readBack(uploaded: Uploaded, kind: SignatureKind, retry: RetryPolicy): Promise<void> {
-  const { place, made, bundles } = uploaded;
+export async function readBack(
+  { place, wanted, bundles, attachAgain }: Shown,
+  kind: SignatureKind,
+  retry: RetryPolicy,
+): Promise<void> {
   let findings: readonly Finding[] = [];
   const expected = bundles.map(({ referrer, blob }) => ({ referrer, blob }));
   let looks = 0;
   const shown = await eventually(retry, async () => {
-    if (++looks > PATIENT_LOOKS) await attach(uploaded);
+    if (++looks > PATIENT_LOOKS) await attachAgain();
     findings = await search(place, kind, expected);
     const isShown = (want: Wanted): boolean =>
       findings.some(finding => isWanted(finding, want, kind.annotations));
-    return made.every(isShown) ? true : undefined;
+    return wanted.every(isShown) ? true : undefined;
   });
   if (shown === true) return;
   const faulty = findings.find(({ fault }) => fault !== undefined);

@@ -2,6 +2,7 @@ import { ManifoldError } from '../errors.ts';
 import { digestOf } from '../oci/digest.ts';
 import { inParallel } from '../parallel.ts';
 import type { Finding } from '../sign/finding.ts';
+import type { Signatory } from '../sign/identity.ts';
 import { asFound, type LegacyLayer } from '../sign/legacy.ts';
 import type { SignatureMaker } from '../sign/maker.ts';
 import type { SignatureVerifier } from '../sign/signature-verifier.ts';
@@ -41,19 +42,28 @@ export async function makeSignatures(
       return {
         ...want,
         format: 'legacy',
-        layer: await makeValid(make, layer => verifier.legacy(asFound(layer), digest)),
+        layer: await makeValid(make, layer => verifier.legacy(asFound(layer), digest), maker),
       };
     }
     const make = () => maker.bundle(digest);
     const bundle =
-      bundles.get(digest) ?? makeValid(make, bytes => verifier.bundle(bytes, digest, digestOf(bytes)));
+      bundles.get(digest) ?? makeValid(make, bytes => verifier.bundle(bytes, digest, digestOf(bytes)), maker);
     bundles.set(digest, bundle);
     return { ...want, format: 'bundle', bundle: await bundle };
   });
 }
 
+const REMEDY: Readonly<Record<Signatory['kind'], string>> = {
+  certificate: 'Check that "trusted-root" and "signing-config" describe the same Sigstore.',
+  key: 'Check that the key store signs with the key whose public half it gives out; and, where "trusted-root" and "signing-config" are given, that they describe the same Sigstore.',
+};
+
 /** A signature that the trusted root does not vouch for is found before it is attached to anything. */
-async function makeValid<T>(make: () => Promise<T>, verify: (made: T) => Finding): Promise<T> {
+async function makeValid<T>(
+  make: () => Promise<T>,
+  verify: (made: T) => Finding,
+  { signatory }: SignatureMaker,
+): Promise<T> {
   let made = await make();
   let finding = verify(made);
   if (finding.fault === 'outside-validity') {
@@ -65,6 +75,6 @@ async function makeValid<T>(make: () => Promise<T>, verify: (made: T) => Finding
   throw new ManifoldError(
     'signature-unverified',
     `The signature that was just made does not verify: ${finding.reason}.`,
-    { hint: 'Check that "trusted-root" and "signing-config" describe the same Sigstore. No tag was moved.' },
+    { hint: `${REMEDY[signatory.kind]} No tag was moved.` },
   );
 }

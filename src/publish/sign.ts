@@ -2,7 +2,7 @@ import type { RetryPolicy } from '../http/retry.ts';
 import type { Finding } from '../sign/finding.ts';
 import type { Signatory } from '../sign/identity.ts';
 import type { SignatureMaker } from '../sign/maker.ts';
-import { attachAll, readBack, type Uploaded, upload } from './attach-signatures.ts';
+import { attachAll, readBack, type Shown, shownBy, upload } from './attach-signatures.ts';
 import { type Made, makeSignatures } from './make-signatures.ts';
 import {
   isWanted,
@@ -51,12 +51,19 @@ interface Found {
   readonly findings: readonly Finding[];
 }
 
+/** What was seen longer ago is looked at once more before a tag moves. Milliseconds. */
+const FRESH = 1000;
+
 /** Signatures that are made, and of which no registry knows yet. */
 export interface PreparedSignatures {
   /** What the images will have once they are attached. */
   readonly report: SigningReport;
   /** Attaches them: children first and the index last. */
-  attach(): Promise<void>;
+  attach(): Promise<AttachedSignatures>;
+}
+
+/** Signatures that registries took. */
+export interface AttachedSignatures {
   /** Reads each back and verifies it. */
   confirm(): Promise<void>;
 }
@@ -71,13 +78,13 @@ export async function prepareSignatures(
   options: SignOptions,
 ): Promise<PreparedSignatures> {
   const places = placesOf(subjects);
+  const searched = performance.now();
   const found = await Promise.all(
     places.map(async place => ({ place, findings: await search(place, options) })),
   );
   const work = await Promise.all(options.hands.map(hand => makeLacking(hand, found, options)));
   const made = work.flatMap(hand => hand.made);
   const batches = [...Map.groupBy(made, ({ place }) => place)].map(([place, of]) => ({ place, made: of }));
-  let uploaded: readonly Uploaded[] = [];
   return {
     report: reportOf(
       work.map(({ signatory }) => signatory),
@@ -86,11 +93,15 @@ export async function prepareSignatures(
       options,
     ),
     attach: async () => {
-      uploaded = await upload(batches);
+      const uploaded = await upload(batches);
       await attachAll(uploaded);
-    },
-    confirm: async () => {
-      await Promise.all(uploaded.map(batch => readBack(batch, options, options.retry)));
+      return {
+        confirm: async () => {
+          const isFresh = performance.now() - searched < FRESH;
+          const shown = [...uploaded.map(shownBy), ...(isFresh ? [] : shownBefore(work))];
+          await Promise.all(shown.map(place => readBack(place, options, options.retry)));
+        },
+      };
     },
   };
 }
@@ -110,25 +121,48 @@ function reportOf(
   return { signatories, subjects: new Map(reports) };
 }
 
-/** Makes what the registries lack of one hand. */
-async function makeLacking(
-  hand: Hand,
-  found: readonly Found[],
-  options: SignOptions,
-): Promise<{ signatory: Signatory; made: readonly Made[] }> {
-  const { expected } = hand;
-  if (expected !== undefined && lackingOf(expected, found, options).length === 0)
-    return { signatory: expected, made: [] };
-  const maker = await hand.open();
-  // What was expected is only a guess; the certificate decides.
-  const lacking = lackingOf(maker.signatory, found, options);
-  return { signatory: maker.signatory, made: await makeSignatures(lacking, maker, options.verifier) };
+/** What became of one hand. */
+interface HandWork {
+  readonly signatory: Signatory;
+  /** What the registries showed of it before. */
+  readonly kept: readonly Wanted[];
+  readonly made: readonly Made[];
 }
 
-function lackingOf(signatory: Signatory, found: readonly Found[], options: SignOptions): Wanted[] {
-  return found.flatMap(({ place, findings }) =>
-    options.formats
-      .map(format => ({ place, format, signatory }))
-      .filter(wanted => !findings.some(finding => isWanted(finding, wanted, options.annotations))),
+/** Makes what the registries lack of one hand. */
+async function makeLacking(hand: Hand, found: readonly Found[], options: SignOptions): Promise<HandWork> {
+  const { expected } = hand;
+  if (expected !== undefined) {
+    const { kept, lacking } = compare(expected, found, options);
+    if (lacking.length === 0) return { signatory: expected, kept, made: [] };
+  }
+  const maker = await hand.open();
+  const { signatory } = maker;
+  // What was expected is only a guess; the certificate decides.
+  const { kept, lacking } = compare(signatory, found, options);
+  return { signatory, kept, made: await makeSignatures(lacking, maker, options.verifier) };
+}
+
+/** What there is already of a hand's signatures, and what is lacking. */
+function compare(
+  signatory: Signatory,
+  found: readonly Found[],
+  options: SignOptions,
+): Record<'kept' | 'lacking', Wanted[]> {
+  const all = found.flatMap(({ place, findings }) =>
+    options.formats.map(format => ({ wanted: { place, format, signatory }, findings })),
   );
+  const { kept = [], lacking = [] } = Object.groupBy(all, ({ wanted, findings }) =>
+    findings.some(finding => isWanted(finding, wanted, options.annotations)) ? 'kept' : 'lacking',
+  );
+  return { kept: kept.map(({ wanted }) => wanted), lacking: lacking.map(({ wanted }) => wanted) };
+}
+
+/** What was there before may have gone meanwhile: it is looked for once more, and there is nothing to attach again. */
+function shownBefore(work: readonly HandWork[]): Shown[] {
+  const kept = Map.groupBy(
+    work.flatMap(hand => hand.kept),
+    ({ place }) => place,
+  );
+  return [...kept].map(([place, wanted]) => ({ place, wanted, bundles: [], attachAgain: async () => {} }));
 }

@@ -57,7 +57,7 @@ export function search(
   return searchSignatures(repository, manifest.digest, verifier, { formats, isPresent: true, expected });
 }
 
-/** Tells whether a signature is what is wanted: valid, of this signatory, with all that it is to carry. */
+/** Tells whether a signature is what is wanted: valid for every verifier, of this signatory, with all that it is to carry. */
 export function isWanted(
   finding: Finding,
   { signatory, format }: Wanted,
@@ -65,6 +65,7 @@ export function isWanted(
 ): boolean {
   return (
     finding.fault === undefined &&
+    finding.isExact &&
     finding.format === format &&
     finding.signatory !== undefined &&
     sameSignatory(finding.signatory, signatory) &&

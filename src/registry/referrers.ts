@@ -11,12 +11,15 @@ import {
   MEDIA_TYPE,
   manifestContent,
 } from '../oci/manifest.ts';
+import { appendTo, replaceIn } from '../oci/splice.ts';
 import type { RepositoryClient } from './client.ts';
 import { exclusively } from './exclusively.ts';
 import { rewriteTag } from './rewrite-tag.ts';
 
 /** A registry that lists more than this for one manifest is not read to its end. */
 const MAX_PAGES = 100;
+/** Ten thousand entries with annotations have some five million bytes. */
+const MAX_BYTES = 16 << 20;
 
 /**
  * All manifests that name `subject` as their subject: by the referrers API where the registry has it, else from the
@@ -26,9 +29,12 @@ const MAX_PAGES = 100;
 export async function listReferrers(client: RepositoryClient, subject: Digest): Promise<Descriptor[]> {
   const found: Descriptor[] = [];
   let page: URL | undefined;
+  let bytes = 0;
   for (let count = 0; count < MAX_PAGES; count++) {
     const response = await client.referrersApi.list(subject, page);
     if (response === undefined) return ourKind(await readFallback(client, subject));
+    bytes += response.body.byteLength;
+    if (bytes > MAX_BYTES) break;
     const content = manifestContent(response.body, MEDIA_TYPE.ociIndex);
     found.push(...ourKind(parseListing(content, `the referrers of ${client.name}@${subject}`)));
     page = nextPage(response.headers.link, response.url);
@@ -36,7 +42,8 @@ export async function listReferrers(client: RepositoryClient, subject: Digest): 
   }
   throw new ManifoldError(
     'registry-refused',
-    `${client.name} lists more than ${MAX_PAGES} pages of referrers of ${subject}.`,
+    `${client.name} lists more than ${MAX_PAGES} pages or ${MAX_BYTES >> 20} MiB of referrers of ${subject}.`,
+    { hint: 'Nobody attaches that much: have deleted what does not belong there.' },
   );
 }
 
@@ -79,7 +86,7 @@ function fallbackTag(subject: Digest): string {
 interface Fallback {
   readonly entries: readonly unknown[];
   /** The document as it came, so that what others wrote into it stays. */
-  readonly document: Record<string, unknown>;
+  readonly text: string;
 }
 
 const listing = v.looseObject({ manifests: v.array(v.unknown()) });
@@ -113,29 +120,30 @@ function parseFallback(
   client: RepositoryClient,
   subject: Digest,
 ): Fallback {
-  if (content === undefined)
-    return { entries: [], document: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex } };
+  if (content === undefined) {
+    const document = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: [] };
+    return { entries: [], text: JSON.stringify(document) };
+  }
   const entries = parseListing(content, `the fallback tag ${client.name}:${fallbackTag(subject)}`);
-  return { entries, document: JSON.parse(Buffer.from(content.bytes).toString('utf8')) };
+  return { entries, text: Buffer.from(content.bytes).toString('utf8') };
 }
 
 /** Adds an entry to the fallback tag, beside those that others have put there. */
 function addToFallback(client: RepositoryClient, subject: Digest, descriptor: Descriptor): Promise<void> {
-  const listingOf = (document: Fallback['document'], entries: readonly unknown[]): ManifestContent => {
-    const bytes = Buffer.from(JSON.stringify({ ...document, manifests: [...entries, descriptor] }));
-    return manifestContent(bytes, MEDIA_TYPE.ociIndex);
-  };
+  const listingOf = (text: string): ManifestContent =>
+    manifestContent(Buffer.from(text), MEDIA_TYPE.ociIndex);
   return rewriteTag(client, {
     tag: fallbackTag(subject),
     change: async current => {
-      const { entries, document } = parseFallback(current, client, subject);
+      const { entries, text } = parseFallback(current, client, subject);
       const holdsOurs = ourKind(entries).some(({ digest }) => digest === descriptor.digest);
-      return holdsOurs ? undefined : listingOf(document, entries);
+      return holdsOurs ? undefined : listingOf(appendTo(text, 'manifests', [descriptor]));
     },
     mend: async current => {
-      const { entries, document } = parseFallback(current, client, subject);
+      const { entries, text } = parseFallback(current, client, subject);
       const alive = await existing(client, entries);
-      return alive.length === entries.length ? undefined : listingOf(document, alive);
+      if (alive.length === entries.length) return undefined;
+      return listingOf(replaceIn(text, 'manifests', [...alive, descriptor]));
     },
     notKept: written => notKept(client, subject, written),
   });

@@ -9,6 +9,8 @@ export interface SignedAs {
   readonly trustedRoot: string | undefined;
   /** Whether the time of a bundle stands in a time stamp only, as its log (Rekor of version 2) gives none. */
   readonly hasTimestampsOnly: boolean;
+  /** Whether what a key has signed is in a log. */
+  readonly isKeyLogged: boolean;
 }
 
 /** A command for consumers, and the tool that it is for. */
@@ -31,25 +33,41 @@ function commandsOf(signatory: Signatory, reference: string, signed: SignedAs): 
   const isKey = signatory.kind === 'key';
   const flags = [
     ...(trustedRoot === undefined ? [] : [`--trusted-root ${shellQuote(trustedRoot)}`]),
-    // Where there is no log of one's own, what a key signs is in none.
-    ...(isKey && trustedRoot === undefined ? ['--insecure-ignore-tlog'] : []),
+    ...(isKey && !signed.isKeyLogged ? ['--insecure-ignore-tlog'] : []),
     ...signatoryFlags(signatory),
   ];
   const note = isKey ? ', with your public key in cosign.pub' : '';
   const command = commandLine(flags, reference);
   // cosign 2.6 judges a bundle wherever there is one, also beside a legacy signature.
   const needsTime = !isKey && signed.formats.includes('bundle') && signed.hasTimestampsOnly;
-  if (!needsTime) return [{ title: `cosign 2.6 or newer${note}`, command }];
+  if (!needsTime) return [{ title: `${readersOf(isKey, signed)}${note}`, command }];
   return [
-    { title: `cosign 3${note}`, command },
-    { title: `cosign 2.6${note}`, command: commandLine([...flags, '--use-signed-timestamps'], reference) },
+    { title: 'cosign 3', command },
+    { title: 'cosign 2.6', command: commandLine([...flags, '--use-signed-timestamps'], reference) },
   ];
+}
+
+/** Which releases of cosign understand the same command. */
+function readersOf(isKey: boolean, { formats, trustedRoot }: SignedAs): string {
+  if (trustedRoot !== undefined) return 'cosign 2.6 or newer';
+  // Wherever there is a bundle, cosign 2.6 wants a trusted root, also where a key decides alone.
+  if (isKey && formats.includes('bundle')) return 'cosign 3 (cosign 2.6 asks the public Sigstore besides)';
+  return formats.includes('legacy') ? 'cosign 2 or newer' : 'cosign 2.6 or newer';
 }
 
 function signatoryFlags(signatory: Signatory): string[] {
   if (signatory.kind === 'key') return ['--key cosign.pub'];
   const { name, issuer } = signatory.identity;
-  return [`--certificate-identity ${shellQuote(name)}`, `--certificate-oidc-issuer ${shellQuote(issuer)}`];
+  const source = signatory.claims?.sourceRepository;
+  // A reusable workflow has one name for all who call it: whose run it was tells them apart.
+  const isCalled = source !== undefined && !name.startsWith(`${source}/`);
+  return [
+    `--certificate-identity ${shellQuote(name)}`,
+    `--certificate-oidc-issuer ${shellQuote(issuer)}`,
+    ...(isCalled
+      ? [`--certificate-github-workflow-repository ${shellQuote(new URL(source).pathname.slice(1))}`]
+      : []),
+  ];
 }
 
 function commandLine(flags: readonly string[], reference: string): string {

@@ -1,5 +1,6 @@
 import { shortDigest } from '../oci/digest.ts';
-import type { ImageReport, Problem } from '../verify/report.ts';
+import type { ImageReport } from '../verify/report.ts';
+import { type ToldProblem, toldProblems } from './verify-problems.ts';
 import { type Asked, askedLines, findingsOf, rowsOf } from './verify-words.ts';
 
 const VERDICTS = { verified: 'verified', failed: 'NOT VERIFIED', unknown: 'COULD NOT TELL' } as const;
@@ -11,7 +12,7 @@ export function askedLog(asked: Asked): string {
 
 /** What was found of one image, as lines for the log: a table, what became of each signature, and the verdict. */
 export function imageLog(report: ImageReport): string {
-  const { image, digest, manifests, problems, verdict } = report;
+  const { image, digest, manifests, verdict } = report;
   const rows = rowsOf(report).map((row, position) => [
     row.title,
     shortDigest(manifests[position]?.digest ?? 'sha256:'),
@@ -23,12 +24,12 @@ export function imageLog(report: ImageReport): string {
     ...(digest === undefined ? [] : [`  ${digest}`]),
     ...aligned(rows),
     ...findingsOf(report).map(line => `  ${line}.`),
-    ...problems.map(problem => `  ${problemLine(problem)}`),
+    ...toldProblems(report).map(problem => `  ${problemLine(problem)}`),
     `  ${VERDICTS[verdict]}`,
   ].join('\n');
 }
 
-function problemLine({ about, message, kind }: Problem): string {
+function problemLine({ about, message, kind }: ToldProblem): string {
   return `${kind === 'unknown' ? '?' : '✗'} ${about}: ${message}.`;
 }
 

@@ -1,5 +1,6 @@
 import type { ImageReport } from '../verify/report.ts';
 import { code, escapeMarkdown, table } from './summary.ts';
+import { toldProblems } from './verify-problems.ts';
 import { type Asked, askedLines, findingsOf, rowsOf } from './verify-words.ts';
 
 const VERDICTS = { verified: 'verified', failed: 'not verified', unknown: 'could not tell' } as const;
@@ -39,9 +40,9 @@ function imageSection(report: ImageReport): string[] {
   ];
 }
 
-function problemTable({ problems }: ImageReport): string {
+function problemTable(report: ImageReport): string {
   return table(
     ['Where', 'What', 'What to do'],
-    problems.map(({ about, message, remedy }) => [about, message, remedy].map(escapeMarkdown)),
+    toldProblems(report).map(({ about, message, remedy }) => [about, message, remedy].map(escapeMarkdown)),
   );
 }

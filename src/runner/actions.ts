@@ -44,9 +44,12 @@ export const runner: Runner = {
   group: core.group,
 };
 
-/** A line that begins like a workflow command would be one (runner, ActionCommand.cs), wherever its text came from. */
+/**
+ * A text with a workflow command in it would be one, wherever it came from: those with colons at the beginning of a line,
+ * those with brackets anywhere (runner, ActionCommand.cs).
+ */
 function harmless(message: string): string {
-  return message.replace(/^(\s*)(::|##\[)/gm, '$1\u200b$2');
+  return message.replace(/^(\s*)::/gm, '$1\u200b::').replaceAll('##[', '##\u200b[');
 }
 
 /** Fails the step with a sentence, its remedy and its code; what lies underneath goes to the debug log. */

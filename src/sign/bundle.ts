@@ -13,7 +13,7 @@ import { PAYLOAD_TYPE, SIGNATURE_PREDICATE } from './statement.ts';
 import type { Testimony } from './witness.ts';
 
 /** Media type, and artifact type as a referrer, of a Sigstore bundle (sigstore/protobuf-specs, sigstore_bundle.proto). */
-const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 
 export const PREDICATE_ANNOTATION = 'dev.sigstore.bundle.predicateType';
 

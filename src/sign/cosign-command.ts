@@ -43,7 +43,7 @@ export class CosignCommand {
 
   /**
    * @param input for its standard input
-   * @throws ManifoldError `signing-config` when there is no cosign that can be started
+   * @throws ManifoldError `cosign-unusable` when there is no cosign that can be started
    */
   async run(args: readonly string[], input: Uint8Array = new Uint8Array()): Promise<CosignResult> {
     if (this.#running >= AT_A_TIME) await new Promise<void>(enter => this.#waiting.push(enter));
@@ -162,7 +162,7 @@ export function mayPass(words: string): boolean {
 function cannotStart(error: Error): ManifoldError {
   const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
   return new ManifoldError(
-    'signing-config',
+    'cosign-unusable',
     isMissing
       ? 'Signing with a key needs cosign, which is not on this runner.'
       : `cosign cannot be started: ${oneLine(messageOf(error))}.`,
@@ -170,4 +170,4 @@ function cannotStart(error: Error): ManifoldError {
   );
 }
 
-export const INSTALL = 'Add the step "uses: sigstore/cosign-installer@v4" before this one.';
+export const INSTALL = 'Add the step "uses: sigstore/cosign-installer@v4.1.2" before this one.';

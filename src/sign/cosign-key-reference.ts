@@ -26,7 +26,7 @@ const SECRET_VARIABLES = [
  * @param key as the user wrote it
  * @param env of the job
  * @param onSecret told of the key's own text and of what unlocks it
- * @throws ManifoldError `invalid-input`; no message holds what may be a key
+ * @throws ManifoldError `invalid-input`; `key-unusable` for a key in Base64; no message holds what may be a key
  */
 export function readKeyReference(
   key: string,
@@ -37,7 +37,7 @@ export function readKeyReference(
   refuseOpenSecrets(key, onSecret);
   const variable = /^env:\/\/(?<name>.*)$/s.exec(key)?.groups?.name;
   for (const name of SECRET_VARIABLES) maskLines(env[name] ?? '', onSecret);
-  if (variable !== undefined) maskLines(textOfVariable(variable, env), onSecret);
+  if (variable !== undefined) readVariable(variable, env, onSecret);
   else if (isFile(key)) requireFile(key);
   return {
     reference: key,
@@ -45,6 +45,9 @@ export function readKeyReference(
     hasPassword: (env.COSIGN_PASSWORD ?? '') !== '',
   };
 }
+
+const HAND_OVER =
+  'Hand the key over in the environment of the step:\n    with:\n      key: env://COSIGN_PRIVATE_KEY\n    env:\n      COSIGN_PRIVATE_KEY: ${{ secrets.COSIGN_PRIVATE_KEY }}\n      COSIGN_PASSWORD: ${{ secrets.COSIGN_PASSWORD }}';
 
 /** PEM, or PEM in Base64: both are how people keep a key in a secret. */
 const KEY_TEXT = /-----\s*BEGIN|^\s*LS0tLS1CRUdJTi/;
@@ -58,7 +61,7 @@ function refuseKeyText(key: string, onSecret: (secret: string) => void): void {
       ? 'The input "key" is empty: it names the key to sign with.'
       : 'The input "key" holds the text of a key, where the name of one is expected.',
     {
-      hint: 'Hand the key over in the environment of the step:\n    with:\n      key: env://COSIGN_KEY\n    env:\n      COSIGN_KEY: ${{ secrets.COSIGN_KEY }}\n      COSIGN_PASSWORD: ${{ secrets.COSIGN_PASSWORD }}',
+      hint: HAND_OVER,
     },
   );
 }
@@ -66,13 +69,14 @@ function refuseKeyText(key: string, onSecret: (secret: string) => void): void {
 /** Everybody on the machine sees the command line of a program. */
 function refuseOpenSecrets(key: string, onSecret: (secret: string) => void): void {
   const pin = /[?&;]pin-value=(?<value>[^&;]*)/.exec(key)?.groups?.value;
-  const password = /^https?:/i.test(key) ? URL.parse(key)?.password : undefined;
-  const open = pin || password;
+  const { username = '', password = '', search = '' } = (/^https?:/i.test(key) && URL.parse(key)) || {};
+  // Tokens stand in any of the three.
+  const open = pin || password || username || search.slice(1);
   if (!open) return;
   onSecret(open);
   throw new ManifoldError(
     'invalid-input',
-    `The input "key" holds a ${pin ? 'PIN' : 'password'}, and would show it in the list of processes.`,
+    `The input "key" holds a ${pin ? 'PIN' : 'login or a query'}, and would show it in the list of processes.`,
     {
       hint: pin
         ? 'Leave "pin-value" out, and give the PIN to the step as the environment variable COSIGN_PKCS11_PIN.'
@@ -81,17 +85,38 @@ function refuseOpenSecrets(key: string, onSecret: (secret: string) => void): voi
   );
 }
 
-function textOfVariable(name: string, env: NodeJS.ProcessEnv): string {
-  const text = env[name];
+function readVariable(name: string, env: NodeJS.ProcessEnv, onSecret: (secret: string) => void): void {
+  if (name.trim() === '') {
+    throw new ManifoldError('invalid-input', 'The input "key" is "env://", without the name of a variable.', {
+      hint: HAND_OVER,
+    });
+  }
+  const text = env[name] ?? '';
   // A secret that does not exist comes as an empty text.
-  if (text !== undefined && text.trim() !== '') return text;
-  throw new ManifoldError(
-    'invalid-input',
-    `The key is to be in the environment variable ${oneLine(name) || 'without a name'}, which is ${text === undefined ? 'not set' : 'empty'}.`,
-    {
-      hint: `Add to this step:\n    env:\n      ${oneLine(name) || 'COSIGN_KEY'}: \${{ secrets.COSIGN_KEY }}\nSecrets are empty in runs for pull requests from forks.`,
-    },
-  );
+  if (text.trim() === '') {
+    throw new ManifoldError(
+      'invalid-input',
+      `The key is to be in the environment variable ${oneLine(name)}, which is ${env[name] === undefined ? 'not set' : 'empty'}.`,
+      {
+        hint: `Add to this step:\n    env:\n      ${oneLine(name)}: \${{ secrets.COSIGN_PRIVATE_KEY }}\nSecrets are empty in runs for pull requests from forks.`,
+      },
+    );
+  }
+  maskLines(text, onSecret);
+  if (isInBase64(text)) {
+    throw new ManifoldError(
+      'key-unusable',
+      `The key in the environment variable ${oneLine(name)} is in Base64, which cosign does not read.`,
+      {
+        hint: 'Make the secret anew of the file itself: "gh secret set COSIGN_PRIVATE_KEY < cosign.key". Its text begins with "-----BEGIN".',
+      },
+    );
+  }
+}
+
+/** A PEM that somebody has put into Base64 as a whole, to have it in one line. */
+function isInBase64(text: string): boolean {
+  return !text.includes('-----BEGIN') && Buffer.from(text, 'base64').includes('-----BEGIN');
 }
 
 function isFile(key: string): boolean {

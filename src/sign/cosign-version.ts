@@ -13,12 +13,12 @@ const TOO_NEW: CosignVersion = [4, 0, 0];
 
 const answer = v.object({ gitVersion: v.string() });
 
-/** @throws ManifoldError `signing-config` for a cosign that is missing, too old, or newer than we know */
+/** @throws ManifoldError `cosign-unusable` for a cosign that is missing, too old, or newer than we know */
 export async function readCosignVersion(command: CosignCommand): Promise<CosignVersion> {
   const result = await command.run(['version', '--json']);
   if ('failure' in result) throw unusable(`cosign does not tell its version: ${result.failure.reason}.`);
   const { gitVersion } = parseDocument(answer, Buffer.from(result.output), 'the version of cosign', {
-    code: 'signing-config',
+    code: 'cosign-unusable',
     hint: INSTALL,
   });
   const found = /^v?(?<major>\d+)\.(?<minor>\d+)\.(?<patch>\d+)/.exec(gitVersion)?.groups;
@@ -59,5 +59,5 @@ export function signsWithEd25519(version: CosignVersion): boolean {
 }
 
 function unusable(message: string): ManifoldError {
-  return new ManifoldError('signing-config', message, { hint: INSTALL });
+  return new ManifoldError('cosign-unusable', message, { hint: INSTALL });
 }

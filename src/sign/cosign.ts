@@ -40,8 +40,7 @@ export interface CosignKey extends Signer {
 /**
  * Makes sure that cosign is there, knows the key, and that what it signs can be verified. cosign reads the private half
  * by itself, and is asked for nothing but the public half and signatures: it reaches for no registry and no log.
- * @throws ManifoldError `invalid-input` for a key that is named wrongly, `signing-config` for a cosign or a key that
- *   cannot be used, `signing-failed` for a key store that is unwell
+ * @throws ManifoldError `invalid-input` for a key that is named wrongly, `cosign-unusable`, `key-unusable`, `signing-failed` for a key store that is unwell
  */
 export async function openCosignKey(options: CosignKeyOptions): Promise<CosignKey> {
   const { retry = DEFAULT_RETRY, onRetry = () => {}, timeout = 60_000 } = options;
@@ -115,14 +114,14 @@ function refuseUnusualKey(key: KeyObject, version: CosignVersion): void {
     'Use ECDSA on the curve P-256, which is what "cosign generate-key-pair" makes, or RSA of at least 2048 bits.';
   if (type === 'ed25519') {
     const message = `The key is Ed25519, which cosign ${formatVersion(version)} cannot sign with.`;
-    throw new ManifoldError('signing-config', message, { hint: `Update cosign to 3.1.3. ${hint}` });
+    throw new ManifoldError('key-unusable', message, { hint: `Update cosign to 3.1.3. ${hint}` });
   }
   const kind =
     type === 'ec'
       ? `ECDSA on the curve ${CURVES[namedCurve] ?? namedCurve}`
       : `${type?.toUpperCase()}${modulusLength === 0 ? '' : ` of ${modulusLength} bits`}`;
   const message = `The key is ${kind}, with which cosign makes no signatures that verifiers accept by default.`;
-  throw new ManifoldError('signing-config', message, { hint });
+  throw new ManifoldError('key-unusable', message, { hint });
 }
 
 function named({ reference }: KeyReference): string {
@@ -132,7 +131,7 @@ function named({ reference }: KeyReference): string {
 function cannotOpen(key: KeyReference, { reason, isPassing, tries }: CosignFailure): ManifoldError {
   return isPassing
     ? unwell(`cosign could not read the key ${named(key)}, tried ${times(tries)}: ${reason}.`)
-    : new ManifoldError('signing-config', `cosign cannot read the key ${named(key)}: ${reason}.`, {
+    : new ManifoldError('key-unusable', `cosign cannot read the key ${named(key)}: ${reason}.`, {
         hint: remedy(key, reason),
       });
 }

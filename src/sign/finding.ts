@@ -38,6 +38,8 @@ export interface Finding {
   readonly reason: string;
   /** Whom it claims to be of; only for a valid one is that proved. Undefined where that cannot be read. */
   readonly signatory: Signatory | undefined;
+  /** Written so that every verifier reads it, and not ours alone. */
+  readonly isExact: boolean;
   /** What `cosign sign -a` adds. */
   readonly annotations: Readonly<Record<string, string>>;
 }

@@ -35,7 +35,11 @@ function refuseLarger(size: number, largest: number): void {
 
 async function readForeign<T>(read: () => Promise<T>): Promise<T> {
   try {
-    return await read();
+    return await read().catch(error => {
+      // Bytes that were garbled on the way come whole the next time; those that somebody has garbled do not.
+      if (error instanceof ManifoldError && error.code === 'digest-mismatch') return read();
+      throw error;
+    });
   } catch (error) {
     if (!(error instanceof ManifoldError) || !ABOUT_THE_CONTENT.has(error.code)) throw error;
     throw new Flaw('illegible', `it cannot be read: ${saidBy(error)}`, error);

@@ -7,10 +7,12 @@ import { baseUrl } from '../http/url.ts';
 import { askService, GOES_ON, serviceFailure, wrongAnswer } from './failure.ts';
 import type { IdentityToken } from './identity-token.ts';
 
-const chain = v.object({ chain: v.object({ certificates: v.pipe(v.array(v.string()), v.minLength(1)) }) });
 const answer = v.object({
-  signedCertificateEmbeddedSct: v.optional(chain),
+  signedCertificateEmbeddedSct: v.object({
+    chain: v.object({ certificates: v.tupleWithRest([v.string()], v.string()) }),
+  }),
 });
+const claims = v.object({ aud: v.union([v.string(), v.array(v.string())]) });
 
 const FULCIO = 'The certificate authority Fulcio';
 
@@ -50,7 +52,7 @@ export async function requestCertificate(
   const headers = { 'content-type': 'application/json' };
   const request = { method: 'POST', url, headers, body: Buffer.from(JSON.stringify(body)) } as const;
   const response = await askService(FULCIO, request, transport);
-  if (response.status !== 200 && response.status !== 201) throw refusalOf(response);
+  if (response.status !== 200 && response.status !== 201) throw refusalOf(response, identity);
   const certified = read(response);
   if (!certified.certificate.checkPrivateKey(keys.privateKey))
     throw wrongAnswer(FULCIO, url, 'certified another key than ours');
@@ -58,22 +60,44 @@ export async function requestCertificate(
 }
 
 /** Fulcio itself says 400 for a token that is no longer good (grpc_server.go), and what stands before it may say 401. */
-function refusalOf(response: HttpResponse): ManifoldError {
-  const failure = serviceFailure(FULCIO, response);
+function refusalOf(response: HttpResponse, identity: IdentityToken): ManifoldError {
   const { status, body } = response;
+  const { code, message } = serviceFailure(FULCIO, response);
+  const isPermanent = status === 400 || status === 401 || status === 403;
+  const failure = new ManifoldError(code, message, {
+    hint: isPermanent ? `${demandsOn(identity)} ${GOES_ON}` : GOES_ON,
+  });
   const isOfToken = status === 401 || (status === 400 && /\btoken\b/i.test(body.toString('utf8', 0, 2000)));
   return isOfToken ? new TokenRefused(failure) : failure;
+}
+
+/** No re-run changes that an authority does not know the issuer of a token, or wants it for another audience. */
+function demandsOn(identity: IdentityToken): string {
+  const audience = audienceOf(identity);
+  const forWhom = audience === undefined ? '' : ` for the audience "${oneLine(audience)}"`;
+  return `The identity token is of ${oneLine(identity.issuer)}${forWhom}. The authority must know this issuer, as the public Sigstore knows that of github.com, and must be set up for this audience: the input "oidc-audience" names another.`;
+}
+
+/** As the token itself says it (RFC 7519, section 4.1.3). */
+function audienceOf({ token }: IdentityToken): string | undefined {
+  try {
+    const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    return [v.parse(claims, payload).aud].flat().join(', ');
+  } catch {
+    return undefined;
+  }
 }
 
 function read({ body, url }: HttpResponse): Certified {
   const what = `the answer of Fulcio (${url.origin})`;
   const reading = { code: 'signing-failed', hint: GOES_ON } as const;
   const { signedCertificateEmbeddedSct } = parseDocument(answer, body, what, reading);
+  const [certificate, ...issuers] = signedCertificateEmbeddedSct.chain.certificates;
   try {
-    const [certificate, ...issuers] = (signedCertificateEmbeddedSct?.chain.certificates ?? []).map(
-      pem => new X509Certificate(pem),
-    );
-    return { certificate: certificate ?? new X509Certificate(''), chain: issuers };
+    return {
+      certificate: new X509Certificate(certificate),
+      chain: issuers.map(issuer => new X509Certificate(issuer)),
+    };
   } catch (error) {
     throw wrongAnswer(FULCIO, url, `gave no legible certificate: ${oneLine(messageOf(error))}`, error);
   }

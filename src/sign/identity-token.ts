@@ -18,6 +18,8 @@ export interface IdentityToken {
   readonly workflowRef: string | undefined;
   /** Whom a certificate for this token will name, as far as the token tells. */
   readonly identity: Identity | undefined;
+  /** The repository whose run it is, as a certificate will name it. */
+  readonly sourceRepository: string | undefined;
   /** When it was given, by the monotonic clock, in milliseconds. */
   readonly received: number;
   /** For how many milliseconds it is good, as far as it tells; clocks differ, and by none of them can more be said. */
@@ -33,6 +35,7 @@ const claims = v.looseObject({
   iat: v.optional(v.number()),
   exp: v.optional(v.number()),
   job_workflow_ref: v.optional(v.string()),
+  repository: v.optional(v.string()),
   email: v.optional(v.string()),
   email_verified: v.optional(v.boolean()),
 });
@@ -92,12 +95,13 @@ function readClaims(token: string, env: NodeJS.ProcessEnv): Omit<IdentityToken, 
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url');
   // A token that cannot be read must not end up in the message.
   const read = parseDocument(claims, payload, 'the identity token', { code: 'no-id-token', secret: true });
-  const { iss, sub, iat, exp, email, email_verified, job_workflow_ref } = read;
+  const { iss, sub, iat, exp, email, email_verified, job_workflow_ref, repository } = read;
   const server = env.GITHUB_SERVER_URL || 'https://github.com';
   return {
     issuer: iss,
     lifetime: iat === undefined || exp === undefined ? undefined : (exp - iat) * 1000,
     workflowRef: job_workflow_ref,
+    sourceRepository: repository === undefined ? undefined : `${server}/${repository}`,
     subject: email !== undefined && email_verified !== false ? email : sub,
     // Fulcio's rule for GitHub Actions (fulcio/docs/oidc.md): the workflow that defines the job, with its ref.
     identity:

@@ -32,7 +32,7 @@ export interface CertifiedSignatory {
   readonly kind: 'certificate';
   readonly identity: Identity;
   /** Undefined where nothing but the identity is known, as no certificate was seen yet. */
-  readonly claims?: CertificateClaims;
+  readonly claims?: Partial<CertificateClaims>;
 }
 
 export interface KeySignatory {
@@ -41,10 +41,16 @@ export interface KeySignatory {
   readonly fingerprint: string;
 }
 
-/** Tells whether two signatures are of the same hand; what else their certificates say may differ. */
+/**
+ * Tells whether two signatures are of the same hand. A reusable workflow signs by one name for all who call it: whose run it
+ * was, where both tell, makes the difference. What else their certificates say may differ.
+ */
 export function sameSignatory(a: Signatory, b: Signatory): boolean {
-  if (a.kind === 'certificate') return b.kind === 'certificate' && sameIdentity(a.identity, b.identity);
-  return b.kind === 'key' && a.fingerprint === b.fingerprint;
+  if (a.kind === 'key' || b.kind === 'key')
+    return a.kind === 'key' && b.kind === 'key' && a.fingerprint === b.fingerprint;
+  const [ours, theirs] = [a.claims?.sourceRepository, b.claims?.sourceRepository];
+  const isOfOneSource = ours === undefined || theirs === undefined || ours === theirs;
+  return sameIdentity(a.identity, b.identity) && isOfOneSource;
 }
 
 /** Who it is, in words for a log. */
@@ -67,10 +73,10 @@ export function signatoryOf(certificate: Uint8Array): CertifiedSignatory & { cla
   const name = parsed.subjectAltName;
   const issuer = read(8);
   if (name === undefined || issuer === undefined) {
-    throw new ManifoldError(
-      'signing-failed',
-      'The certificate authority gave a certificate that names no identity or no issuer.',
-    );
+    const lacking = name === undefined ? 'identity (subject alternative name)' : `issuer (${FULCIO}.8)`;
+    throw new ManifoldError('signing-failed', `A certificate names no ${lacking}.`, {
+      hint: 'Fulcio writes both into every certificate. Check which certificate authority signs: the input "signing-config" names it for a Sigstore of your own.',
+    });
   }
   const claims = {
     sourceRepository: read(12),

@@ -9,6 +9,7 @@ import {
   MEDIA_TYPE,
   manifestContent,
 } from '../oci/manifest.ts';
+import { appendTo, replaceIn } from '../oci/splice.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { rewriteTag } from '../registry/rewrite-tag.ts';
 import {
@@ -89,9 +90,10 @@ export async function attachLegacy(
   await rewriteTag(client, {
     tag,
     change: async current => {
-      const image = await readImage(client, tag, current);
-      const missing = ours.filter(layer => !image.layers.some(held => isSame(held, layer)));
-      return missing.length === 0 ? undefined : extend(client, image, missing);
+      const manifest = parseSignatures(current, `${client.name}:${tag}`);
+      const missing = ours.filter(layer => !(manifest?.layers ?? []).some(held => isSame(held, layer)));
+      if (missing.length === 0) return undefined;
+      return extend(client, await readImage(client, tag, current, manifest), missing);
     },
     notKept: written =>
       new ManifoldError(
@@ -115,18 +117,17 @@ const configSchema = v.looseObject({
   history: v.optional(v.nullable(v.array(v.unknown()))),
 });
 
-/** What is under the tag: documents as they came, so that what others wrote stays. */
+/** What is under the tag: texts as they came, so that what others wrote stays. */
 interface SignatureImage {
   readonly mediaType: string;
-  readonly manifest: Readonly<Record<string, unknown>>;
+  readonly manifest: string;
   readonly config: v.InferOutput<typeof configSchema>;
-  readonly layers: readonly unknown[];
 }
 
 /** cosign reads and writes these as images, so that they need the config of one (image-spec, config.md). */
 const EMPTY: SignatureImage = {
   mediaType: MEDIA_TYPE.ociManifest,
-  manifest: { schemaVersion: 2, mediaType: MEDIA_TYPE.ociManifest },
+  manifest: JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPE.ociManifest, config: {}, layers: [] }),
   config: {
     architecture: '',
     created: '0001-01-01T00:00:00Z',
@@ -135,20 +136,25 @@ const EMPTY: SignatureImage = {
     rootfs: { type: 'layers', diff_ids: [] },
     config: {},
   },
-  layers: [],
 };
+
+type SignatureManifest = v.InferOutput<typeof manifestSchema>;
+
+function parseSignatures(current: ManifestContent | undefined, where: string): SignatureManifest | undefined {
+  return current && parseDocument(manifestSchema, current.bytes, `the signatures ${where}`);
+}
 
 async function readImage(
   client: RepositoryClient,
   tag: string,
   current: ManifestContent | undefined,
+  manifest: SignatureManifest | undefined,
 ): Promise<SignatureImage> {
-  if (current === undefined) return EMPTY;
-  const where = `${client.name}:${tag}`;
-  const manifest = parseDocument(manifestSchema, current.bytes, `the signatures ${where}`);
-  const bytes = await client.getBlob(manifest.config);
-  const config = parseDocument(configSchema, bytes, `the config of the signatures ${where}`);
-  return { mediaType: current.mediaType, manifest, config, layers: manifest.layers };
+  if (current === undefined || manifest === undefined) return EMPTY;
+  // Whoever has just written the tag has just written this.
+  const bytes = await client.getBlob(manifest.config, { justPushed: true });
+  const config = parseDocument(configSchema, bytes, `the config of the signatures ${client.name}:${tag}`);
+  return { mediaType: current.mediaType, manifest: Buffer.from(current.bytes).toString('utf8'), config };
 }
 
 const layerSchema = v.object({
@@ -165,7 +171,7 @@ function isSame(held: unknown, { digest, annotations }: SignatureLayer): boolean
 
 async function extend(
   client: RepositoryClient,
-  { mediaType, manifest, config, layers }: SignatureImage,
+  { mediaType, manifest, config }: SignatureImage,
   added: readonly SignatureLayer[],
 ): Promise<ManifestContent> {
   const { rootfs = {}, history } = config;
@@ -179,10 +185,6 @@ async function extend(
     history: [...(history ?? []), ...added.map(() => ({ created: '0001-01-01T00:00:00Z' }))],
   };
   const blob = await client.putBlob(Buffer.from(JSON.stringify(changed)), true);
-  const document = {
-    ...manifest,
-    config: { mediaType: MEDIA_TYPE.ociConfig, ...blob },
-    layers: [...layers, ...added],
-  };
-  return manifestContent(Buffer.from(JSON.stringify(document)), mediaType);
+  const text = replaceIn(manifest, 'config', { mediaType: MEDIA_TYPE.ociConfig, ...blob });
+  return manifestContent(Buffer.from(appendTo(text, 'layers', added)), mediaType);
 }

@@ -72,7 +72,10 @@ async function readRoot(file: string): Promise<string> {
     throw new ManifoldError(
       'invalid-input',
       `The variable TUF_ROOT_JSON names a file that cannot be read: ${oneLine(messageOf(error))}.`,
-      { cause: error },
+      {
+        hint: 'It is the root.json of the TUF repository that TUF_MIRROR names, by a path that is relative to the workspace: did actions/checkout run in this job?',
+        cause: error,
+      },
     );
   }
 }
@@ -87,7 +90,7 @@ function failure(name: string, mirror: string, error: ManifoldError): ManifoldEr
   const whose = mirror === PUBLIC_MIRROR ? 'the public Sigstore' : 'the Sigstore';
   const file = `${name} of ${whose} (${shown(mirror)})`;
   if (error.code === 'service-unreachable') {
-    const own = 'give the files of a Sigstore by "trusted-root" and "signing-config"';
+    const own = 'give the files of a Sigstore by "trusted-root" (and to sign "signing-config")';
     return new ManifoldError(error.code, `The ${file} could not be fetched: ${error.message}`, {
       hint: `${error.hint ?? 'Run again.'} Or ${own}.`,
       cause: error,

@@ -26,14 +26,14 @@ export function logSignature(
  * Makes sure that a log can take what a key signs, before anything is signed with it. RSA always gives the same signature,
  * and a log of version 2 takes it once: after a lost answer no re-run would get on. Ed25519 signs the payload itself, and the
  * entry for a bare payload holds its hash only.
- * @throws ManifoldError `signing-config`
+ * @throws ManifoldError `key-unusable`
  */
 export function requireLoggable(key: KeyObject, { version }: TransparencyLog, format: SignatureFormat): void {
   const kind = keyKind(key);
   const isTaken = version === 2 ? kind in KEY_DETAILS : kind !== 'ed25519' || format === 'bundle';
   if (isTaken) return;
   const log = version === 2 ? 'A transparency log of version 2' : 'A legacy signature in a transparency log';
-  throw new ManifoldError('signing-config', `${log} does not go with a key of the kind ${kind}.`, {
+  throw new ManifoldError('key-unusable', `${log} does not go with a key of the kind ${kind}.`, {
     hint: 'Use a key of the kind ECDSA P-256, as "cosign generate-key-pair" makes it, or describe no Sigstore of your own: then the key signs and nothing is logged.',
   });
 }

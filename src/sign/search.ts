@@ -13,7 +13,7 @@ import {
 import { inParallel } from '../parallel.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { listReferrers } from '../registry/referrers.ts';
-import { PREDICATE_ANNOTATION } from './bundle.ts';
+import { BUNDLE_TYPE, PREDICATE_ANNOTATION } from './bundle.ts';
 import { isBundleType } from './bundle-document.ts';
 import type { Finding, SignatureFormat } from './finding.ts';
 import { Flaw, flawOf } from './flaw.ts';
@@ -26,6 +26,10 @@ export interface SearchOptions {
   readonly formats: readonly SignatureFormat[];
   /** Tells that a finding is all that was wanted: nothing more is read then. Absent: all are read. */
   readonly until?: (finding: Finding) => boolean;
+  /** Tells which finding makes up for those that were not read, where there are too many. Absent: any that is valid. */
+  readonly accepts?: (finding: Finding) => boolean;
+  /** What the registry lists for the manifest, where that was asked already. */
+  readonly referrers?: readonly Descriptor[];
   /** Bundles that should be among them: they are read at once, without waiting for the list that shows them. */
   readonly expected?: readonly ExpectedBundle[];
   /** The image has been seen in this repository, so that an empty list means that there are no signatures. */
@@ -56,17 +60,17 @@ export async function searchSignatures(
   verifier: SignatureVerifier,
   options: SearchOptions,
 ): Promise<Finding[]> {
-  const { formats, isPresent = false, until, expected = [] } = options;
+  const { formats, isPresent = false, until, accepts = until ?? isValid, expected = [] } = options;
   const [bundles, legacy] = await Promise.all([
     formats.includes('bundle')
-      ? searchBundles(new ReferrerReader(client, expected), digest, verifier, until)
+      ? searchBundles(new ReferrerReader(client, expected), digest, verifier, options)
       : NOTHING,
     formats.includes('legacy') ? searchLegacy(client, digest, verifier) : NOTHING,
   ]);
   if (bundles.listed + legacy.listed === 0 && !isPresent) await requirePresence(client, digest);
   const findings = [...bundles.findings, ...legacy.findings];
   const isUnread = bundles.isCut || legacy.isCut;
-  if (isUnread && !findings.some(until ?? isValid)) throw tooMany(client, digest);
+  if (isUnread && !findings.some(accepts)) throw tooMany(client, digest);
   return findings;
 }
 
@@ -97,9 +101,9 @@ async function searchBundles(
   reader: ReferrerReader,
   digest: Digest,
   verifier: SignatureVerifier,
-  until: SearchOptions['until'],
+  { until, referrers: known }: SearchOptions,
 ): Promise<Found> {
-  const referrers = await listReferrers(reader.client, digest);
+  const referrers = known ?? (await listReferrers(reader.client, digest));
   const candidates = candidatesAmong(referrers);
   const findings = await inParallel(
     candidates.slice(0, MOST_CANDIDATES),
@@ -173,7 +177,9 @@ async function judge(
   try {
     const content = await reader.manifest(referrer);
     const layer = bundleIn(content, referrer, digest);
-    return layer && verifier.bundle(await reader.blob(layer), digest, referrer.digest);
+    if (layer === undefined) return undefined;
+    const finding = verifier.bundle(await reader.blob(layer), digest, referrer.digest);
+    return { ...finding, isExact: finding.isExact && isExactReferrer(content, layer) };
   } catch (error) {
     if (!(error instanceof Flaw)) throw error;
     const { fault, message: reason } = error;
@@ -183,6 +189,7 @@ async function judge(
       fault,
       reason,
       signatory: undefined,
+      isExact: false,
       annotations: {},
     };
   }
@@ -208,6 +215,12 @@ function bundleIn(content: ManifestContent, referrer: Descriptor, digest: Digest
   throw new Flaw('illegible', 'it is listed as a Sigstore bundle, and holds none');
 }
 
+/** cosign reads no other type: neither of the artifact nor of its layer. */
+function isExactReferrer(content: ManifestContent, { mediaType }: Layer): boolean {
+  const { artifactType, config } = parse(content);
+  return [artifactType ?? config.mediaType, mediaType].every(type => type === BUNDLE_TYPE);
+}
+
 function parse(content: ManifestContent): ImageManifest {
   try {
     return parseManifest(content, content.digest);
@@ -228,7 +241,7 @@ async function requirePresence(client: RepositoryClient, digest: Digest): Promis
 
 function tooMany(client: RepositoryClient, digest: Digest): ManifoldError {
   return new ManifoldError(
-    'registry-refused',
+    'too-many-signatures',
     `${client.name}@${digest} has more than ${MOST_CANDIDATES} signatures in one format. None of the ${MOST_CANDIDATES} that were read is a wanted one, and whether one of the others is cannot be told.`,
     {
       hint: 'Nobody signs that often: delete what is not needed, and find out who may write to this repository.',

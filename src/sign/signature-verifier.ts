@@ -2,6 +2,7 @@ import type { Bundle } from '@sigstore/bundle';
 import type { Digest } from '../oci/digest.ts';
 import { parseStatement, requireSignatureOf, type Statement } from './attested-statement.ts';
 import { readBundle, requireProofs } from './bundle-document.ts';
+import { isExactBase64, isExactBundle } from './exact-form.ts';
 import type { Finding } from './finding.ts';
 import { Flaw, flawOf } from './flaw.ts';
 import { materialOf, toBundle } from './legacy-bundle.ts';
@@ -37,7 +38,8 @@ export class SignatureVerifier {
     const said = attempt(() => (statement === undefined ? {} : requireSignatureOf(statement, digest)));
     const words = verified.fault === undefined ? wordsOf(said.flaw) : verified;
     const { signatory } = verified;
-    return { format: 'bundle', digest: at, ...words, signatory, annotations: said.value ?? {} };
+    const annotations = said.value ?? {};
+    return { format: 'bundle', digest: at, ...words, signatory, isExact: isExactBundle(bytes), annotations };
   }
 
   /**
@@ -57,6 +59,7 @@ export class SignatureVerifier {
       digest: signature.digest,
       ...wordsOf(proved.flaw ?? said.flaw),
       signatory: proved.value ?? proved.flaw?.signatory ?? claimed.value,
+      isExact: isExactBase64(signature.signature),
       annotations: said.value ?? {},
     };
   }

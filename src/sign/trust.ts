@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
+import type { Origin, ServiceList } from './services.ts';
 
 /** Where a Sigstore is described; absent means the public one. */
 export interface TrustSource {
@@ -15,41 +16,50 @@ export interface TrustSource {
   readonly transport?: Transport | undefined;
 }
 
-/** Whom to believe: certificate authorities, logs and timestamp authorities with their keys. */
+/**
+ * Whom to believe: certificate authorities, logs and timestamp authorities with their keys.
+ * @throws ManifoldError `signing-config`, `invalid-input`, `service-unreachable`
+ */
 export async function loadTrustedRoot(source: TrustSource): Promise<TrustedRoot> {
-  const text =
+  const { text, origin } =
     source.trustedRoot === undefined
       ? await publicFile('trusted_root.json', source)
       : await readText('trusted-root', source.trustedRoot);
-  const root = decode('trusted root', text, json => TrustedRoot.fromJSON(json));
-  if (root.certificateAuthorities.length === 0 || root.tlogs.length === 0) {
-    throw new ManifoldError(
-      'signing-config',
-      'The trusted root names no certificate authority or no transparency log.',
-      {
-        hint: 'The input "trusted-root" takes the file that "cosign trusted-root create" writes.',
-      },
-    );
-  }
-  return root;
+  const what = `The trusted root ${origin.name}`;
+  const root = decode(what, text, origin, json => TrustedRoot.fromJSON(json));
+  if (root.certificateAuthorities.length > 0 && root.tlogs.length > 0) return root;
+  const lacking = root.certificateAuthorities.length === 0 ? 'certificate authority' : 'transparency log';
+  throw new ManifoldError('signing-config', `${what} names no ${lacking}.`, { hint: origin.remedy });
 }
 
-/** Which services to sign with. */
-export async function loadSigningConfig(source: TrustSource): Promise<SigningConfig> {
-  const text =
+/**
+ * Which services to sign with.
+ * @throws ManifoldError `signing-config`, `invalid-input`, `service-unreachable`
+ */
+export async function loadSigningConfig(source: TrustSource): Promise<ServiceList> {
+  const { text, origin } =
     source.signingConfig === undefined
       ? await publicFile('signing_config.v0.2.json', source)
       : await readText('signing-config', source.signingConfig);
-  return decode('signing config', text, json => SigningConfig.fromJSON(json));
+  const what = `The signing config ${origin.name}`;
+  return { ...decode(what, text, origin, json => SigningConfig.fromJSON(json)), origin };
 }
 
-async function readText(input: string, file: string): Promise<string> {
+/** A text, and where it comes from. */
+interface Described {
+  readonly text: string;
+  readonly origin: Origin;
+}
+
+async function readText(input: 'trusted-root' | 'signing-config', file: string): Promise<Described> {
+  const remedy = `The input "${input}" takes the file that "cosign ${input} create" writes.`;
+  const origin = { name: `"${oneLine(file)}"`, remedy };
   try {
-    return await readFile(file, 'utf8');
+    return { text: await readFile(file, 'utf8'), origin };
   } catch (error) {
     throw new ManifoldError(
       'invalid-input',
-      `The input "${input}" names a file that cannot be read: ${messageOf(error)}.`,
+      `The input "${input}" names a file that cannot be read: ${oneLine(messageOf(error))}.`,
       {
         hint: 'The path is relative to the workspace: is the file in the repository, and did actions/checkout run in this job?',
         cause: error,
@@ -58,18 +68,35 @@ async function readText(input: string, file: string): Promise<string> {
   }
 }
 
-function decode<T>(what: string, text: string, fromJSON: (value: unknown) => T): T {
+/** What the parser says shows how the text begins, and the text may be a key. */
+function decode<T>(what: string, text: string, { remedy: hint }: Origin, fromJSON: (json: unknown) => T): T {
+  let json: unknown;
   try {
-    return fromJSON(JSON.parse(text));
+    json = JSON.parse(text);
+  } catch {
+    throw new ManifoldError('signing-config', `${what} is no JSON.`, { hint });
+  }
+  try {
+    return fromJSON(json);
   } catch (error) {
-    throw new ManifoldError('signing-config', `The ${what} cannot be read: ${oneLine(messageOf(error))}.`, {
-      cause: error,
-    });
+    throw new ManifoldError('signing-config', `${what} is JSON of another kind.`, { hint, cause: error });
   }
 }
 
 /** The update framework's library is loaded only by who needs it. */
-async function publicFile(name: string, source: TrustSource): Promise<string> {
+async function publicFile(name: string, source: TrustSource): Promise<Described> {
   const { publicTarget } = await import('./public-sigstore.ts');
-  return publicTarget(name, source);
+  const text = await publicTarget(name, source);
+  return { text, origin: source.env.TUF_MIRROR ? originAtMirror(name) : originAtPublic(name) };
+}
+
+function originAtMirror(name: string): Origin {
+  const remedy = 'Ask who keeps the TUF repository that the variable TUF_MIRROR names.';
+  return { name: `${name} of TUF_MIRROR`, remedy };
+}
+
+function originAtPublic(name: string): Origin {
+  const own = '"trusted-root" (and to sign "signing-config")';
+  const remedy = `A newer version of Manifold may know it. Or describe a Sigstore of your own by ${own}.`;
+  return { name: `${name} of the public Sigstore`, remedy };
 }

@@ -8,7 +8,7 @@ import {
   toTrustMaterial,
   Verifier,
 } from '@sigstore/verify';
-import { oneLine } from '../errors.ts';
+import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { diagnose, timeOf } from './diagnosis.ts';
 import { Flaw, flawOf, orFlaw } from './flaw.ts';
 import { type Signatory, signatoryOf } from './identity.ts';
@@ -41,6 +41,22 @@ export interface Signed {
   readonly data: Buffer;
 }
 
+/** What the file of a trusted root can hold although it can be read: keys that are none, certificates that are missing. */
+function materialOfRoot(root: TrustedRoot): TrustMaterial {
+  try {
+    return toTrustMaterial(root);
+  } catch (error) {
+    throw new ManifoldError(
+      'signing-config',
+      `The trusted root cannot be used: ${oneLine(messageOf(error))}.`,
+      {
+        hint: 'The input "trusted-root" takes the file that "cosign trusted-root create" writes.',
+        cause: error,
+      },
+    );
+  }
+}
+
 /** Holds signatures against what is trusted. */
 export class Verification {
   readonly #keys: readonly PublicKey[];
@@ -51,7 +67,7 @@ export class Verification {
   constructor({ root, keys, requireLog = true }: Trust) {
     this.#keys = keys;
     this.#isLogNeeded = requireLog;
-    this.#material = root && toTrustMaterial(root);
+    this.#material = root && materialOfRoot(root);
   }
 
   /**

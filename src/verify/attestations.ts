@@ -135,7 +135,7 @@ async function readLayer(
 /** What an error says, to stand within another sentence. */
 export function sentence(error: unknown): string {
   const message = messageOf(error).replace(/\.$/, '');
-  return message.replace(/^(?:The|It) /, word => word.toLowerCase());
+  return message.replace(/^(?:The|It|An|Reading|Listing) /, word => word.toLowerCase());
 }
 
 /** What a statement tells of an image, and what is wrong with that. */

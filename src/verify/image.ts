@@ -23,6 +23,8 @@ import { readEntries } from './tree.ts';
 /** What is asked of an image. */
 export interface Demands {
   readonly policy: Policy;
+  /** The file that says whom to trust, to name it in a remedy; undefined: what is trusted by default. */
+  readonly trustedRoot?: string | undefined;
   readonly requirements: ReadonlySet<Requirement>;
   /** Whether everything in the image must be signed, or its index alone. */
   readonly scope: 'all' | 'index';

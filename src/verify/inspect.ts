@@ -1,13 +1,14 @@
 import { ManifoldError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import {
+  type Descriptor,
   type ManifestContent,
   MEDIA_TYPE,
   parseConfig,
   parseManifest,
   requireDescribed,
 } from '../oci/manifest.ts';
-import { normalisePlatform, type Platform } from '../oci/platform.ts';
+import { formatPlatform, normalisePlatform, type Platform, samePlatform } from '../oci/platform.ts';
 import { listReferrers } from '../registry/referrers.ts';
 import type { Finding } from '../sign/finding.ts';
 import { searchSignatures } from '../sign/search.ts';
@@ -36,10 +37,9 @@ export async function inspect(
 ): Promise<ManifestReport> {
   const notes = new Notes();
   const { digest } = entry.descriptor;
-  const [content, signatures, attached] = await Promise.all([
+  const [content, { signatures, attached }] = await Promise.all([
     notes.reading(readContent(entry, inspection), undefined),
-    isAsked ? notes.asking(judgedSignatures(digest, inspection), 'unknown' as const) : ('unasked' as const),
-    notes.asking(attachedTo(entry, inspection), NOTHING),
+    referringTo(entry, isAsked, inspection, notes),
   ]);
   const [platform, held] = await Promise.all([
     content === undefined ? entry.platform : notes.reading(platformOf(entry, content, inspection), undefined),
@@ -105,20 +105,43 @@ async function readContent({ descriptor }: Entry, { client, root }: Inspection):
 }
 
 /**
+ * What refers to a manifest: its signatures, and what else is attached to it. People attest images and their index; of an
+ * attestation manifest nobody says more. The registry is asked for its list once, and so a list that fails is one failure.
+ */
+async function referringTo(
+  { descriptor: { digest }, role }: Entry,
+  isAsked: boolean,
+  inspection: Inspection,
+  notes: Notes,
+): Promise<{ signatures: ManifestReport['signatures']; attached: Attached }> {
+  const isAttested = role !== 'attestation';
+  if (!isAsked && !isAttested) return { signatures: 'unasked', attached: NOTHING };
+  const referrers = await notes.asking(listReferrers(inspection.client, digest), undefined);
+  if (referrers === undefined) return { signatures: isAsked ? 'unknown' : 'unasked', attached: NOTHING };
+  const [signatures, attached] = await Promise.all([
+    isAsked ? notes.asking(judgedSignatures(digest, referrers, inspection), 'unknown' as const) : undefined,
+    isAttested ? notes.asking(readAttached(digest, referrers, inspection), NOTHING) : undefined,
+  ]);
+  return { signatures: signatures ?? 'unasked', attached: attached ?? NOTHING };
+}
+
+/**
  * All signatures of a manifest, of both formats.
+ * @param referrers all that the registry lists for it
  * @throws ManifoldError when it could not be told whether one is accepted
  */
 async function judgedSignatures(
   digest: Digest,
+  referrers: readonly Descriptor[],
   { client, verifier, policy }: Inspection,
 ): Promise<JudgedSignature[]> {
-  // Whether the manifest is there is found out beside this.
-  const options = { formats: ['bundle', 'legacy'], isPresent: true } as const;
-  const isAccepted = (finding: Finding): boolean => judge(finding, policy).outcome === 'accepted';
-  const findings = await searchSignatures(client, digest, verifier, options);
-  // Where there are more than it reads, the search is content with a valid one of anybody's. We are not: it must say so.
-  if (findings.some(({ fault }) => fault === undefined) && !findings.some(isAccepted))
-    await searchSignatures(client, digest, verifier, { ...options, until: isAccepted });
+  const findings = await searchSignatures(client, digest, verifier, {
+    formats: ['bundle', 'legacy'],
+    referrers,
+    // Whether the manifest is there is found out beside this.
+    isPresent: true,
+    accepts: finding => judge(finding, policy).outcome === 'accepted',
+  });
   return findings.map(finding => judge(finding, policy));
 }
 
@@ -133,25 +156,26 @@ function judge(finding: Finding, policy: Policy): JudgedSignature {
     : { ...finding, outcome: 'wrong-identity', objection };
 }
 
-/** People attest images and their index; of an attestation manifest nobody says more. */
-async function attachedTo({ descriptor, role }: Entry, inspection: Inspection): Promise<Attached> {
-  if (role === 'attestation') return NOTHING;
-  const referrers = await listReferrers(inspection.client, descriptor.digest);
-  return readAttached(descriptor.digest, referrers, inspection);
-}
-
-/** What the index says; where it says nothing, what the config of the image does. */
+/**
+ * What the config of the image says, which is what runs; the index must not say otherwise.
+ * @throws ManifoldError `invalid-document` where it does
+ */
 async function platformOf(
   { role, platform, descriptor }: Entry,
   content: ManifestContent,
   { client }: Inspection,
 ): Promise<Platform | undefined> {
-  if (role !== 'image' || platform !== undefined) return platform;
+  if (role !== 'image') return platform;
   const where = `${client.name}@${descriptor.digest}`;
   const { config } = parseManifest(content, where);
   if (config.mediaType !== MEDIA_TYPE.ociConfig && config.mediaType !== MEDIA_TYPE.dockerConfig)
-    return undefined;
-  return normalisePlatform(parseConfig(await client.getBlob(config), where));
+    return platform;
+  const stated = normalisePlatform(parseConfig(await client.getBlob(config), where));
+  if (platform === undefined || samePlatform(platform, stated)) return stated;
+  throw new ManifoldError(
+    'invalid-document',
+    `The index calls it ${formatPlatform(platform)}, and its config says that it is ${formatPlatform(stated)}.`,
+  );
 }
 
 async function heldBy(

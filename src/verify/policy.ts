@@ -2,8 +2,11 @@ import { oneLine } from '../errors.ts';
 import { type CertifiedSignatory, nameOf, type Signatory } from '../sign/identity.ts';
 import type { Pattern } from './pattern.ts';
 
-/** What a text must be: exactly this, or what an expression describes as a whole. */
-export type TextRule = { readonly exact: string } | { readonly pattern: Pattern };
+/**
+ * What a text must be: exactly this, or what an expression describes as a whole. One that the user did not write says what
+ * it stands for: `a workflow of https://github.com/acme/app`.
+ */
+export type TextRule = { readonly exact: string } | { readonly pattern: Pattern; readonly meaning?: string };
 
 /** Whose signatures count: somebody's whom a certificate names so. */
 export interface CertificatePolicy {
@@ -25,44 +28,73 @@ export interface KeyPolicy {
 
 export type Policy = CertificatePolicy | KeyPolicy;
 
+/** In what a signatory is not whom a policy takes. */
+export interface Mismatch {
+  /** `kind`: a key, where an identity is asked for, or an identity where a key is. */
+  readonly part: 'kind' | 'key' | 'identity' | 'issuer' | 'source-repository';
+  /** A sentence without its full stop. */
+  readonly words: string;
+}
+
 /**
  * Why a policy does not take a signature that is valid in itself.
  * @returns a sentence without its full stop; undefined: it takes it
  * @throws ManifoldError `invalid-input` when an expression takes too long
  */
 export function objectionTo(signatory: Signatory, policy: Policy): string | undefined {
-  if (policy.kind === 'key') {
-    if (signatory.kind !== 'key') return `it was made by ${oneLine(nameOf(signatory))}, and not with the key`;
-    if (signatory.fingerprint === policy.fingerprint) return undefined;
-    return `it was made with another key, whose fingerprint is ${signatory.fingerprint}`;
-  }
-  if (signatory.kind === 'key')
-    return 'it was made with a key, and not by an identity that a certificate names';
-  return objectionToIdentity(signatory, policy);
+  return mismatchOf(signatory, policy)?.words;
 }
 
-function objectionToIdentity(
+/**
+ * Holds who has made a valid signature against a policy.
+ * @returns undefined: the policy takes him
+ * @throws ManifoldError `invalid-input` when an expression takes too long
+ */
+export function mismatchOf(signatory: Signatory, policy: Policy): Mismatch | undefined {
+  if (policy.kind === 'key') {
+    if (signatory.kind !== 'key')
+      return { part: 'kind', words: `it was made by ${oneLine(nameOf(signatory))}, and not with the key` };
+    if (signatory.fingerprint === policy.fingerprint) return undefined;
+    const words = `it was made with another key, whose fingerprint is ${signatory.fingerprint}`;
+    return { part: 'key', words };
+  }
+  if (signatory.kind === 'key')
+    return { part: 'kind', words: 'it was made with a key, and not by an identity that a certificate names' };
+  return mismatchOfIdentity(signatory, policy);
+}
+
+function mismatchOfIdentity(
   { identity, claims }: CertifiedSignatory,
   policy: CertificatePolicy,
-): string | undefined {
+): Mismatch | undefined {
   if (!obeys(identity.name, policy.identity))
-    return `its identity is ${oneLine(identity.name)}${forgotten(identity.name, policy.identity)}`;
+    return { part: 'identity', words: `its identity is ${comparison(identity.name, policy.identity)}` };
   if (!obeys(identity.issuer, policy.issuer))
-    return `its issuer is ${oneLine(identity.issuer)}${forgotten(identity.issuer, policy.issuer)}`;
-  const { sourceRepository } = policy;
-  if (sourceRepository === undefined || claims?.sourceRepository === sourceRepository) return undefined;
-  return claims?.sourceRepository === undefined
-    ? 'its certificate names no source repository'
-    : `its source repository is ${oneLine(claims.sourceRepository)}`;
+    return { part: 'issuer', words: `its issuer is ${comparison(identity.issuer, policy.issuer)}` };
+  const { sourceRepository: wanted } = policy;
+  const source = claims?.sourceRepository;
+  if (wanted === undefined || source === wanted) return undefined;
+  const words =
+    source === undefined
+      ? `its certificate names no source repository, and ${oneLine(wanted)} is wanted`
+      : `its source repository is ${comparison(source, { exact: wanted })}`;
+  return { part: 'source-repository', words };
 }
 
 function obeys(text: string, rule: TextRule): boolean {
   return 'exact' in rule ? text === rule.exact : rule.pattern.matches(text);
 }
 
-function forgotten(text: string, rule: TextRule): string {
-  if ('exact' in rule || !rule.pattern.matchesPart(text)) return '';
-  return ', of which the expression matches a part only, and the whole is wanted';
+/** What came, and what was wanted. */
+function comparison(text: string, rule: TextRule): string {
+  const came = oneLine(text);
+  if ('exact' in rule) return `${came}, and ${oneLine(rule.exact)} is wanted`;
+  const { pattern, meaning } = rule;
+  if (meaning !== undefined) return `${came}, and ${meaning} is wanted`;
+  const wanted = oneLine(pattern.source);
+  return pattern.matchesPart(text)
+    ? `${came}, of which the expression matches a part only, and the whole must match ${wanted}`
+    : `${came}, and one that matches ${wanted} is wanted`;
 }
 
 /** A policy in words, each as a name and what it is. */

@@ -10,9 +10,10 @@ import {
   signaturesOf,
   titleOf,
 } from './report.ts';
+import { type Believed, signatureRemedy } from './signature-remedies.ts';
 
 /** What an image is held against once everything about it was read. */
-interface Demanded {
+interface Demanded extends Believed {
   readonly requirements: ReadonlySet<Requirement>;
   readonly platforms: readonly Platform[] | undefined;
   readonly trustsUnsigned: boolean;
@@ -30,7 +31,7 @@ export function findProblems(manifests: readonly ManifestReport[], demanded: Dem
       ...unknownProblems(manifest, manifests),
     ]),
     ...(platforms === undefined ? [] : platformProblems(manifests, platforms)),
-    ...(requirements.has('signatures') ? signatureProblems(manifests) : []),
+    ...(requirements.has('signatures') ? signatureProblems(manifests, demanded) : []),
     ...findAttestationProblems(manifests, demanded),
   ];
 }
@@ -88,7 +89,7 @@ function problem(
   return { kind, about, digest, message, remedy: PLATFORM_REMEDIES[kind] };
 }
 
-function signatureProblems(manifests: readonly ManifestReport[]): Problem[] {
+function signatureProblems(manifests: readonly ManifestReport[], believed: Believed): Problem[] {
   const [root] = manifests;
   const isRootSigned = root !== undefined && isSigned(root);
   return manifests
@@ -98,7 +99,7 @@ function signatureProblems(manifests: readonly ManifestReport[]): Problem[] {
       about: titleOf(manifest, manifests),
       digest: manifest.digest,
       message: whyUnsigned(manifest),
-      remedy: signatureRemedy(manifest, isRootSigned),
+      remedy: signatureRemedy(manifest, isRootSigned, believed),
     }));
 }
 
@@ -117,16 +118,8 @@ function whyUnsigned(manifest: ManifestReport): string {
   }
   const isAttested =
     manifest.otherAttestations.length > 0 ||
-    manifest.attestations.some(({ origin, fault }) => origin === 'referrer' && fault === undefined);
+    manifest.attestations.some(({ origin }) => origin === 'referrer');
   return isAttested
     ? 'it has no signature, only attestations. "cosign verify" does not tell them apart, but an attestation says something of the image, and not that it was released'
     : 'it has no signature';
-}
-
-function signatureRemedy(manifest: ManifestReport, isRootSigned: boolean): string {
-  if (isRootSigned)
-    return 'sign what the index names, too ("cosign sign --recursive"), or say "scope: index" if its own signature is enough';
-  if (signaturesOf(manifest).some(({ outcome }) => outcome === 'wrong-identity'))
-    return 'if it is right that somebody else signs, name whom by "certificate-identity" and "certificate-oidc-issuer"';
-  return 'do not use it before it was published with a signature';
 }

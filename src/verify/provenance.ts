@@ -95,16 +95,24 @@ function fromBuildKit(
  * @returns undefined for what is no address
  */
 export function normaliseSource(text: string): string | undefined {
+  if (text.length > LONGEST_ADDRESS) return undefined;
   const [, host, scpPath] = /^[^@/\s]+@([\w.-]+):(?!\/)(\S+)$/.exec(text) ?? [];
   const url = URL.parse(host === undefined ? text.replace(/^git\+/, '') : `ssh://${host}/${scpPath}`);
   if (url === null || !['https:', 'http:', 'ssh:', 'git:'].includes(url.protocol) || url.host === '')
     return undefined;
   const isWeb = url.protocol === 'https:' || url.protocol === 'http:';
-  const path = url.pathname
-    .replace(/@.*$/, '')
-    .replace(/\/+$/, '')
-    .replace(/\.git$/, '');
+  const path = withoutSlashes(url.pathname.replace(/@.*$/, '')).replace(/\.git$/, '');
   return path === '' ? undefined : `https://${(isWeb ? url.host : url.hostname).toLowerCase()}${path}`;
+}
+
+/** Whoever may push writes these. Characters. */
+const LONGEST_ADDRESS = 4096;
+
+/** A regular expression for this would look for an end of slashes from each of them. */
+function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === '/') end--;
+  return path.slice(0, end);
 }
 
 /** What in a provenance is not as it was expected; undefined: nothing is. The reason has no full stop. */

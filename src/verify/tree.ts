@@ -71,8 +71,8 @@ function entry(descriptor: Descriptor, role: Role): Entry {
 
 function childEntry(descriptor: Descriptor): Entry {
   const platform = platformOf(descriptor);
-  // What clients would run is an image, whatever else is written on it.
-  if (isAttestation(descriptor) && platform === undefined) {
+  // What clients would run is an image, whatever else is written on it: also one of which the index names no platform.
+  if (isAttestation(descriptor) && descriptor.platform !== undefined && platform === undefined) {
     const about = descriptor.annotations?.[REFERENCE_DIGEST];
     return {
       ...entry(descriptor, 'attestation'),

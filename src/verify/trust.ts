@@ -13,7 +13,7 @@ export function nameOfKey(source: KeySource): string {
 
 /**
  * Reads a public key.
- * @throws ManifoldError `invalid-input`, `missing-input`, `signing-config`
+ * @throws ManifoldError `invalid-input`, `missing-input`, `key-unusable`
  */
 export async function readPublicKey(source: KeySource, env: NodeJS.ProcessEnv): Promise<PublicKey> {
   const name = oneLine(nameOfKey(source));

@@ -41,27 +41,48 @@ export function certificatePolicy(wish: IdentityWish, home: () => Home): Certifi
     identity:
       wish.identity === undefined
         ? workflowsOf(server(), sourceRepository === undefined ? home().repository : undefined)
-        : ruleOf(wish.identity, 'certificate-identity-regexp'),
+        : ruleOf(wish.identity, 'certificate-identity'),
     issuer:
       wish.issuer === undefined
         ? { exact: issuerOf(server(), home) }
-        : ruleOf(wish.issuer, 'certificate-oidc-issuer-regexp'),
+        : ruleOf(wish.issuer, 'certificate-oidc-issuer'),
     sourceRepository,
   };
 }
 
 function ruleOf(wording: Wording, input: string): TextRule {
-  return 'exact' in wording ? wording : { pattern: new Pattern(wording.expression, input) };
+  if ('exact' in wording) return { exact: exactText(wording.exact, input) };
+  return { pattern: new Pattern(wording.expression, `${input}-regexp`) };
+}
+
+/** What would never be anybody's name is somebody's mistake, and would be found out only when nothing is accepted. */
+function exactText(text: string, input: string): string {
+  const expressed = `Say by "${input}-regexp" what it must match as a whole`;
+  if (/[\r\n]/.test(text)) {
+    throw new ManifoldError('invalid-input', `The input "${input}" has several lines, and takes one text.`, {
+      hint: `${expressed}; "|" stands between several, as in (?:one|other).`,
+    });
+  }
+  if (text.includes('*')) {
+    throw new ManifoldError(
+      'invalid-input',
+      `The input "${input}" is "${oneLine(text)}", and takes the exact text: "*" stands for nothing else in it.`,
+      { hint: `${expressed}; ".*" stands for anything, and "\\." for a dot.` },
+    );
+  }
+  return text;
 }
 
 /**
  * The workflows of a repository, or of any, as Fulcio names them (fulcio/docs/oidc.md, "GitHub"): server, workflow file and
- * ref. A file lies in the folder itself, and none of the names holds a blank.
+ * ref. A file lies in the folder itself, and none of the names holds a blank. What ran for a pull request was not released.
  */
 function workflowsOf(server: string, repository: string | undefined): TextRule {
   const where = repository === undefined ? '[^/@\\s]+/[^/@\\s]+' : escapePattern(repository);
-  const expression = `${escapePattern(server)}/${where}/\\.github/workflows/[^/@\\s]+@\\S+`;
-  return { pattern: new Pattern(expression, 'certificate-identity-regexp') };
+  const expression = `${escapePattern(server)}/${where}/\\.github/workflows/[^/@\\s]+@(?!refs/pull/)\\S+`;
+  const whose = repository === undefined ? `some repository of ${server}` : `${server}/${repository}`;
+  const meaning = `a workflow of ${oneLine(whose)} that ran for no pull request`;
+  return { pattern: new Pattern(expression, 'certificate-identity-regexp'), meaning };
 }
 
 /** Who gives a server's jobs their tokens (GitHub's OIDC reference; that of GitHub Enterprise Server). */

@@ -1,0 +1,5 @@
+import { createRequire as manifoldCreateRequire } from 'node:module';
+const require = manifoldCreateRequire(import.meta.url);
+import{D as u,N as d,O as l,R as f,T as g,U as i,V as t,W as m,X as s,Y as p}from"./chunk-FE77XRUD.js";import{a,b as o,c}from"./chunk-TQ5RQ4FP.js";import"./chunk-W45Z57FI.js";var $={info:e=>s(y(e)),notice:e=>m(e),warning:e=>t(e),mask:e=>{e.trim()!==""&&(c(e),l(e))},output:(e,r)=>{try{f(e,r)}catch(n){t(`The output "${e}" could not be written: ${o(n)}`)}},summary:async e=>{if(process.env.GITHUB_STEP_SUMMARY)try{await u.addRaw(e,!0).write()}catch(r){t(`The summary could not be written: ${o(r)}`)}},group:p};function y(e){return e.replace(/^(\s*)::/gm,"$1\u200B::").replaceAll("##[","##\u200B[")}function k(e){if(e instanceof a){let r=e.hint===void 0?"":`
+${e.hint}`;i(`${e.message}${r}`,{title:`Manifold: ${e.code}`});for(let n=e.cause;n instanceof Error;n=n.cause)g(`caused by: ${n.stack}`)}else{let r=e instanceof Error?e.stack:void 0;i(`${o(e)}
+This is a fault of Manifold itself: please report it with this log.`,{title:"Manifold: internal error"}),r!==void 0&&s(r)}process.exitCode=d.Failure}export{k as fail,$ as runner};

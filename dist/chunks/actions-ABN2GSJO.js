@@ -1,5 +1,0 @@
-import { createRequire as manifoldCreateRequire } from 'node:module';
-const require = manifoldCreateRequire(import.meta.url);
-import{D as u,N as d,O as f,R as l,T as g,U as i,V as t,W as m,X as s,Y as p}from"./chunk-FE77XRUD.js";import{a,b as o,c}from"./chunk-EEL2EHZS.js";import"./chunk-W45Z57FI.js";var $={info:e=>s(y(e)),notice:e=>m(e),warning:e=>t(e),mask:e=>{e.trim()!==""&&(c(e),f(e))},output:(e,n)=>{try{l(e,n)}catch(r){t(`The output "${e}" could not be written: ${o(r)}`)}},summary:async e=>{if(process.env.GITHUB_STEP_SUMMARY)try{await u.addRaw(e,!0).write()}catch(n){t(`The summary could not be written: ${o(n)}`)}},group:p};function y(e){return e.replace(/^(\s*)(::|##\[)/gm,"$1\u200B$2")}function k(e){if(e instanceof a){let n=e.hint===void 0?"":`
-${e.hint}`;i(`${e.message}${n}`,{title:`Manifold: ${e.code}`});for(let r=e.cause;r instanceof Error;r=r.cause)g(`caused by: ${r.stack}`)}else{let n=e instanceof Error?e.stack:void 0;i(`${o(e)}
-This is a fault of Manifold itself: please report it with this log.`,{title:"Manifold: internal error"}),n!==void 0&&s(n)}process.exitCode=d.Failure}export{k as fail,$ as runner};

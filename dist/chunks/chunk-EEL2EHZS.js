@@ -1,3 +1,0 @@
-import { createRequire as manifoldCreateRequire } from 'node:module';
-const require = manifoldCreateRequire(import.meta.url);
-var t=class extends Error{name="ManifoldError";code;hint;constructor(n,i,r={}){super(i,r.cause===void 0?void 0:{cause:r.cause}),this.code=n,this.hint=r.hint}};function c(e){return e instanceof Error?e.message:String(e)}var s=new Set;function l(e){e.length>=4&&s.add(e)}var d=/(?<![A-Za-z0-9])ey[\w-]{10,}[\w.-]*/g;function a(e){let n=e;for(let i of[...s].sort((r,o)=>o.length-r.length))n=n.replaceAll(i,"***");return n.replace(d,"***")}var u=/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;function g(e,n=200){let i=a(e).replace(u," ").trim();return i.length>n?`${i.slice(0,n)}\u2026`:i}export{t as a,c as b,l as c,g as d};

@@ -1,0 +1,3 @@
+import { createRequire as manifoldCreateRequire } from 'node:module';
+const require = manifoldCreateRequire(import.meta.url);
+var t=class extends Error{name="ManifoldError";code;hint;constructor(n,i,r={}){super(i,r.cause===void 0?void 0:{cause:r.cause}),this.code=n,this.hint=r.hint}};function c(e){return e instanceof Error?e.message:String(e)}var s=new Set;function l(e){e.length>=4&&s.add(e)}var a=/(?<![A-Za-z0-9])ey[\w-]{10,}[\w.-]*/g;function d(e){let n=e;for(let i of[...s].sort((r,o)=>o.length-r.length))n=n.replaceAll(i,"***");return n.replace(a,"***")}var u=/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;function g(e,n=200){let i=d(e).replace(u," ").trim();return i.length>n?`${i.slice(0,n)}\u2026`:i}export{t as a,c as b,l as c,g as d};
