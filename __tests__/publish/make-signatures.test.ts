@@ -15,7 +15,7 @@ async function refusal(maker: SignatureMaker, verifier: SignatureVerifier, forma
   const manifest = made(TYPES.index, { schemaVersion: 2 }).descriptor;
   const subject = { component: 'app', children: [], root: manifest, repositories: [repository] };
   const wanted = [{ place: { subject, repository, manifest }, format, signatory: maker.signatory }];
-  return failureOf(() => makeSignatures(wanted, maker, verifier));
+  return failureOf(() => makeSignatures(wanted, maker, verifier, new Map()));
 }
 
 describe.each(['bundle', 'legacy'] as const)('a %s that does not verify', format => {

@@ -99,11 +99,12 @@ export async function pushSignAndTag(
   // the signatures.
   const look = new Look(() => readTags(tags));
   const mayLook = inputs.keepTags === undefined;
+  const pushing = pushAll(places, before, runner);
   const [, , signatures] = await Promise.all([
     isSigned || !mayLook ? undefined : look.take(),
-    pushAll(places, before, runner),
-    // Signatures are made of digests: that the index is on its way only matters to who attaches them.
-    signing?.prepare(publications, hands),
+    pushing,
+    // Signatures are made of digests: the children's need not wait for the index.
+    signing?.prepare(publications, hands, pushing),
   ]);
   const attached = await signatures?.attach();
   await Promise.all([

@@ -62,7 +62,11 @@ export class Signing {
   }
 
   /** Makes what the images lack of signatures, everywhere. */
-  async prepare(publications: readonly Publication[], hands: readonly Hand[]): Promise<PreparedSignatures> {
+  async prepare(
+    publications: readonly Publication[],
+    hands: readonly Hand[],
+    rootsPushed: Promise<unknown>,
+  ): Promise<PreparedSignatures> {
     const { inputs, transport } = this.#context;
     const subjects = publications.map(publication => ({
       component: publication.component,
@@ -70,13 +74,14 @@ export class Signing {
       root: descriptorOf(publication.image.content),
       repositories: publication.targets.map(({ client }) => client),
     }));
-    return prepareSignatures(subjects, {
+    const options = {
       hands,
       formats: inputs.signatureFormats,
       annotations: inputs.signatureAnnotations,
       verifier: this.#verifier,
       retry: transport.retry,
-    });
+    };
+    return prepareSignatures(subjects, options, rootsPushed);
   }
 
   /** Tells of each image that it is signed. */

@@ -21,6 +21,9 @@ export interface MadeLegacy extends Wanted {
   readonly layer: LegacyLayer;
 }
 
+/** Bundles that are made or being made, by the digest of what they sign. */
+export type MadeBundles = Map<string, Promise<Buffer>>;
+
 /** So many signatures are made at a time: a certificate must not grow old while signatures wait for the log. */
 const AT_A_TIME = 32;
 
@@ -33,8 +36,8 @@ export async function makeSignatures(
   wanted: readonly Wanted[],
   maker: SignatureMaker,
   verifier: SignatureVerifier,
+  bundles: MadeBundles,
 ): Promise<Made[]> {
-  const bundles = new Map<string, Promise<Buffer>>();
   return inParallel(wanted, AT_A_TIME, async want => {
     const { digest } = want.place.manifest;
     if (want.format === 'legacy') {

@@ -3,7 +3,7 @@ import type { Finding } from '../sign/finding.ts';
 import type { Signatory } from '../sign/identity.ts';
 import type { SignatureMaker } from '../sign/maker.ts';
 import { attachAll, readBack, type Shown, shownBy, upload } from './attach-signatures.ts';
-import { type Made, makeSignatures } from './make-signatures.ts';
+import { type Made, type MadeBundles, makeSignatures } from './make-signatures.ts';
 import {
   isWanted,
   type Place,
@@ -71,18 +71,30 @@ export interface AttachedSignatures {
 /**
  * Makes the signatures that manifests of images lack in repositories. What a hand has signed already is left as it is: where
  * nothing is left to sign, it is not even opened, and nothing is written.
+ * @param rootsPushed when the roots are there: some registries list no referrers of what they do not hold (Quay). The
+ * children are there already, and are not kept waiting
  * @throws ManifoldError `no-id-token`, `signing-failed`, `signature-unverified`, `registry-…`
  */
 export async function prepareSignatures(
   subjects: readonly SigningSubject[],
   options: SignOptions,
+  rootsPushed: Promise<unknown> = Promise.resolve(),
 ): Promise<PreparedSignatures> {
   const places = placesOf(subjects);
   const searched = performance.now();
-  const found = await Promise.all(
-    places.map(async place => ({ place, findings: await search(place, options) })),
-  );
-  const work = await Promise.all(options.hands.map(hand => makeLacking(hand, found, options)));
+  const workers = options.hands.map(hand => new HandWorker(hand, options));
+  const complete = async (some: readonly Place[]): Promise<void> => {
+    const found = await Promise.all(
+      some.map(async place => ({ place, findings: await search(place, options) })),
+    );
+    await Promise.all(workers.map(worker => worker.complete(found)));
+  };
+  const isRoot = ({ manifest, subject }: Place): boolean => manifest === subject.root;
+  await Promise.all([
+    complete(places.filter(place => !isRoot(place))),
+    rootsPushed.then(() => complete(places.filter(isRoot))),
+  ]);
+  const work = workers.map(worker => worker.work);
   const made = work.flatMap(hand => hand.made);
   const batches = [...Map.groupBy(made, ({ place }) => place)].map(([place, of]) => ({ place, made: of }));
   return {
@@ -129,18 +141,43 @@ interface HandWork {
   readonly made: readonly Made[];
 }
 
-/** Makes what the registries lack of one hand. */
-async function makeLacking(hand: Hand, found: readonly Found[], options: SignOptions): Promise<HandWork> {
-  const { expected } = hand;
-  if (expected !== undefined) {
-    const { kept, lacking } = compare(expected, found, options);
-    if (lacking.length === 0) return { signatory: expected, kept, made: [] };
+/** Makes what the registries lack of one hand, which is opened once, and only where something is lacking. */
+class HandWorker {
+  readonly #hand: Hand;
+  readonly #options: SignOptions;
+  readonly #bundles: MadeBundles = new Map();
+  #maker: Promise<SignatureMaker> | undefined;
+  #signatory: Signatory | undefined;
+  readonly #kept: Wanted[] = [];
+  readonly #made: Made[] = [];
+
+  constructor(hand: Hand, options: SignOptions) {
+    this.#hand = hand;
+    this.#options = options;
+    this.#signatory = hand.expected;
   }
-  const maker = await hand.open();
-  const { signatory } = maker;
-  // What was expected is only a guess; the certificate decides.
-  const { kept, lacking } = compare(signatory, found, options);
-  return { signatory, kept, made: await makeSignatures(lacking, maker, options.verifier) };
+
+  get work(): HandWork {
+    if (this.#signatory === undefined) throw new Error('nobody has signed anything');
+    return { signatory: this.#signatory, kept: this.#kept, made: this.#made };
+  }
+
+  async complete(found: readonly Found[]): Promise<void> {
+    if (found.length === 0) return;
+    const { expected } = this.#hand;
+    const guess = expected && compare(expected, found, this.#options);
+    if (guess?.lacking.length === 0) {
+      this.#kept.push(...guess.kept);
+      return;
+    }
+    this.#maker ??= this.#hand.open();
+    const maker = await this.#maker;
+    // What was expected is only a guess; the certificate decides.
+    const { kept, lacking } = compare(maker.signatory, found, this.#options);
+    this.#signatory = maker.signatory;
+    this.#kept.push(...kept);
+    this.#made.push(...(await makeSignatures(lacking, maker, this.#options.verifier, this.#bundles)));
+  }
 }
 
 /** What there is already of a hand's signatures, and what is lacking. */
