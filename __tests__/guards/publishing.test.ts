@@ -95,7 +95,6 @@ describe('the index of a merge', () => {
       answer: (_, response) => void response.writeHead(403).end('{}'),
     });
     expect((await failureOf(() => run.merge())).code).toBe('registry-forbidden');
-    expect(run.sigstore.log).toEqual([]);
     expect(run.registries.flatMap(attachedTo)).toEqual([]);
     for (const index of [0, 1]) expect(run.tags(index)).toEqual({ latest: OLD });
   });

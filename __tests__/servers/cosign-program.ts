@@ -14,10 +14,9 @@ const [command = ''] = args;
 
 function calls(): CosignCall[] {
   if (!existsSync(journal)) return [];
-  return readFileSync(journal, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map(line => JSON.parse(line) as CosignCall);
+  // The last line may still be on its way: another one writes at the same time.
+  const lines = readFileSync(journal, 'utf8').split('\n').slice(0, -1);
+  return lines.map(line => JSON.parse(line) as CosignCall);
 }
 
 function note(event: CosignCall['event'], input: string): void {
