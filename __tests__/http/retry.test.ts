@@ -124,7 +124,7 @@ describe('patience', () => {
 });
 
 describe('a fault', () => {
-  it.each([408, 425, 429, 500, 502, 503, 504])('of status %d may pass', status => {
+  it.each([408, 425, 429, 499, 500, 502, 503, 504])('of status %d may pass', status => {
     expect(isTransient({ status })).toBe(true);
   });
 

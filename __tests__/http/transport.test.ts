@@ -8,7 +8,7 @@ import { answering, fine, get, reset, status } from '../servers/answering.ts';
 import { FAST, failureOf, opened, transport } from '../servers/clients.ts';
 
 describe('a request that fails for a passing reason', () => {
-  it.each([408, 425, 429, 500, 502, 503, 504])('is repeated after status %d', async code => {
+  it.each([408, 425, 429, 499, 500, 502, 503, 504])('is repeated after status %d', async code => {
     const { seen, url } = await answering(status(code), status(code), fine);
     const response = await transport().request(get(url));
     expect(response.body.toString()).toBe('fine');

@@ -84,7 +84,7 @@ test('every cosign accepts every manifest in both registries, of the one who sig
 
 test('one certificate serves all, and each signature is logged once', async () => {
   const { by, manifests, attached } = mergeJson(first.outputs).signed as unknown as Record<string, unknown>;
-  expect(by).toEqual([{ name: IDENTITY, issuer: site.lab.issuer.url }, { key: expect.any(String) }]);
+  expect(by).toEqual([{ identity: IDENTITY, issuer: site.lab.issuer.url }, { key: expect.any(String) }]);
   // Two hands, two formats, two registries.
   expect({ manifests, attached }).toEqual({ manifests: 5, attached: 5 * 2 * 2 * 2 });
   expect(fulcio.count({ method: 'POST' })).toBe(1);

@@ -28,7 +28,9 @@ export interface Outcome {
   readonly text?: string;
 }
 
-const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+// 499 is the server's word for a client that went away. We are still there: what it took for us was another request, whose
+// work ours had joined (Rekor 2 gathers entries).
+const TRANSIENT = new Set([408, 425, 429, 499, 500, 502, 503, 504]);
 // GHCR's secondary limit comes as 403 with such a text and often without Retry-After.
 const RATE_LIMIT_TEXT = /\brate.?limit|too.?many.?requests|abuse detection|slow.?down/i;
 
