@@ -27,7 +27,7 @@ chaos: install ## Random releases in bad weather: RUNS=n SEED=s, or one of them 
 	@$(NODE) lab/chaos/main.ts $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(RUN),--run $(RUN))
 
 bench: install tools ## Measure what the budgets are about
-	@for file in bench/startup.ts bench/merge.ts bench/many.ts; do $(NODE) "$$file" || exit 1; done
+	@for file in bench/startup.ts bench/merge.ts bench/many.ts bench/sign.ts; do $(NODE) "$$file" || exit 1; done
 
 dist: install ## Make dist/ from src/
 	@$(NODE) scripts/bundle.mjs
