@@ -85,8 +85,8 @@ const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e
 
 /**
  * A foreign text (a server's answer, a value that somebody typed) made fit to stand in a message: one line, without
- * control characters (they could start a workflow command, colour a terminal or turn the order of signs), without secrets that we know of, at most
- * `limit` characters.
+ * control characters (they could start a workflow command, colour a terminal or turn the order of signs), without secrets
+ * that we know of, at most `limit` characters.
  */
 export function oneLine(text: string, limit = 200): string {
   const line = withoutSecrets(text).replace(CONTROL_CHARACTERS, ' ').trim();

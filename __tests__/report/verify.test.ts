@@ -3,7 +3,8 @@ import { parsePlatform } from '../../src/oci/platform.ts';
 import { verifyJson } from '../../src/report/verify-json.ts';
 import { askedLog, imageLog } from '../../src/report/verify-log.ts';
 import { verifySummary } from '../../src/report/verify-summary.ts';
-import { type Asked, warningOf } from '../../src/report/verify-words.ts';
+import { warningOf } from '../../src/report/verify-words.ts';
+import type { Demands } from '../../src/verify/demands.ts';
 import type { Attestation, ImageReport, JudgedSignature, ManifestReport } from '../../src/verify/report.ts';
 import { POLICY } from '../verify/released.ts';
 
@@ -11,7 +12,7 @@ const digest = (digit: number) => `sha256:${String(digit).repeat(64)}` as const;
 const NAME = 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1';
 const ISSUER = 'https://token.actions.githubusercontent.com';
 
-const ASKED: Asked = {
+const ASKED: Demands = {
   policy: POLICY,
   requirements: new Set(['signatures']),
   scope: 'all',

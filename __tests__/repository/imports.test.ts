@@ -26,7 +26,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
     rooms: ['document', 'errors', 'parallel', 'http', 'oci'],
     packages: ['@actions/artifact', 'valibot', 'node:*'],
   },
-  registry: { rooms: ['document', 'errors', 'http', 'oci'], packages: ['valibot', 'node:*'] },
+  registry: { rooms: ['document', 'errors', 'parallel', 'http', 'oci'], packages: ['valibot', 'node:*'] },
   runner: { rooms: ['errors'], packages: ['@actions/core', 'node:fs'] },
   // Of the records it needs what makes a legal name, and nothing that reads or writes them.
   inputs: { rooms: ['document', 'errors', 'oci', 'records/name'], packages: ['valibot'] },
@@ -50,7 +50,7 @@ const ROOMS: Readonly<Record<string, Allowance>> = {
   },
   verify: {
     rooms: ['document', 'errors', 'parallel', 'oci', 'registry', 'sign'],
-    packages: ['valibot', 'node:fs', 'node:vm'],
+    packages: ['valibot', 'node:vm'],
   },
   publish: {
     rooms: ['errors', 'parallel', 'http', 'oci', 'records', 'registry', 'sign'],

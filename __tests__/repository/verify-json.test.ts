@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { verifyJson } from '../../src/report/verify-json.ts';
-import type { Asked } from '../../src/report/verify-words.ts';
+import type { Demands } from '../../src/verify/demands.ts';
+
 import type { Attestation, ImageReport, JudgedSignature, ManifestReport } from '../../src/verify/report.ts';
 import { POLICY } from '../verify/released.ts';
 import { readText } from './action-file.ts';
@@ -55,14 +56,14 @@ const report: ImageReport = {
   problems: [{ kind: 'unsigned', about: 'the index', digest: DIGEST, message: 'no', remedy: 'sign it' }],
   verdict: 'failed',
 };
-const POLICIES: readonly Asked['policy'][] = [
+const POLICIES: readonly Demands['policy'][] = [
   POLICY,
   { kind: 'key', fingerprint: 'abc=', name: 'cosign.pub' },
 ];
 
 /** The JSON of a verification by certificate, and by key. */
 const documents: object[] = POLICIES.map(policy => {
-  const asked: Asked = {
+  const asked: Demands = {
     policy,
     requirements: new Set(['signatures']),
     scope: 'all',

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { Gate } from '../../src/verify/gate.ts';
+import { Gate } from '../../src/parallel.ts';
 import { type Made, made, pushImage, storeManifest, TYPES } from '../servers/images.ts';
 import { attach, digestOf, problemsOf, startRelease } from './released.ts';
 

@@ -1,4 +1,4 @@
-import { Gate } from '../../src/verify/gate.ts';
+import { Gate } from '../../src/parallel.ts';
 import { type Lab, type LabOptions, startLab } from '../lab.ts';
 import { type FaultProxy, type LoggedRequest, startFaultProxy } from '../parts/fault-proxy.ts';
 import type { Registry, RegistryKind } from '../parts/registries.ts';

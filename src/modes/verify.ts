@@ -4,11 +4,12 @@ import { verifyJson } from '../report/verify-json.ts';
 import { askedLog, imageLog } from '../report/verify-log.ts';
 import { toldProblems } from '../report/verify-problems.ts';
 import { verifySummary } from '../report/verify-summary.ts';
-import { type Asked, warningOf } from '../report/verify-words.ts';
+import { warningOf } from '../report/verify-words.ts';
 import type { Runner } from '../runner/actions.ts';
 import { readRun } from '../runner/run.ts';
 import type { PublicKey } from '../sign/public-key.ts';
 import { SignatureVerifier } from '../sign/signature-verifier.ts';
+import type { Demands } from '../verify/demands.ts';
 import { newGates, verifyImage } from '../verify/image.ts';
 import type { Policy } from '../verify/policy.ts';
 import { normaliseSource } from '../verify/provenance.ts';
@@ -44,7 +45,7 @@ export async function verify(inputs: VerifyInputs, runner: Runner, env: NodeJS.P
   }
 }
 
-function askedOf(inputs: VerifyInputs, key: PublicKey | undefined, env: NodeJS.ProcessEnv): Asked {
+function askedOf(inputs: VerifyInputs, key: PublicKey | undefined, env: NodeJS.ProcessEnv): Demands {
   const { requirements, scope, platforms, trustedRoot, revision } = inputs;
   const home = (): Home => {
     const { server, repository } = readRun(env);
@@ -71,7 +72,7 @@ function askedOf(inputs: VerifyInputs, key: PublicKey | undefined, env: NodeJS.P
   };
 }
 
-async function report(reports: readonly ImageReport[], asked: Asked, runner: Runner): Promise<void> {
+async function report(reports: readonly ImageReport[], asked: Demands, runner: Runner): Promise<void> {
   for (const image of reports) runner.info(imageLog(image));
   const [first, ...others] = reports;
   // Whoever deploys by this output deploys what was verified, whatever becomes of the step's failure.

@@ -3,7 +3,8 @@ import { digestOf } from '../oci/digest.ts';
 import { inParallel } from '../parallel.ts';
 import type { Finding } from '../sign/finding.ts';
 import type { Signatory } from '../sign/identity.ts';
-import { asFound, type LegacyLayer } from '../sign/legacy.ts';
+import type { LegacyLayer } from '../sign/legacy.ts';
+import { signatureIn } from '../sign/legacy-signature.ts';
 import type { SignatureMaker } from '../sign/maker.ts';
 import type { SignatureVerifier } from '../sign/signature-verifier.ts';
 import type { Wanted } from './signing-places.ts';
@@ -45,7 +46,12 @@ export async function makeSignatures(
       return {
         ...want,
         format: 'legacy',
-        layer: await makeValid(make, layer => verifier.legacy(asFound(layer), digest), maker),
+        layer: await makeValid(
+          make,
+          ({ payload, annotations }) =>
+            verifier.legacy(signatureIn(digestOf(payload), payload, annotations), digest),
+          maker,
+        ),
       };
     }
     const make = () => maker.bundle(digest);

@@ -8,6 +8,7 @@ import {
   parseManifest,
   requireDescribed,
 } from '../oci/manifest.ts';
+import { Gate } from '../parallel.ts';
 import type { Arrival } from './blobs.ts';
 import { confirmManifest } from './confirm.ts';
 import type { RepositoryClient } from './repository-client.ts';
@@ -50,8 +51,8 @@ class Copy {
   readonly #options: CopyOptions;
   readonly #manifests = new Map<Digest, Promise<void>>();
   readonly #arrivals = new Map<Digest, Promise<void>>();
-  readonly #big = atMost(BIG_AT_A_TIME);
-  readonly #small = atMost(SMALL_AT_A_TIME);
+  readonly #big = new Gate(BIG_AT_A_TIME);
+  readonly #small = new Gate(SMALL_AT_A_TIME);
 
   constructor(sources: readonly RepositoryClient[], target: RepositoryClient, options: CopyOptions) {
     this.#sources = sources;
@@ -68,8 +69,8 @@ class Copy {
 
   async #copyManifest(descriptor: Descriptor): Promise<void> {
     const { digest } = descriptor;
-    const present = (await this.#small(() => this.#target.headManifest(digest))) !== undefined;
-    const { content, where } = await this.#small(() => this.#read(digest));
+    const present = (await this.#small.run(() => this.#target.headManifest(digest))) !== undefined;
+    const { content, where } = await this.#small.run(() => this.#read(digest));
     requireManifest(content, where);
     requireDescribed(content, descriptor, where);
     const { config, layers, subject } = parseManifest(content, where);
@@ -78,7 +79,7 @@ class Copy {
     // Docker Hub refuses a manifest about another one that it does not hold yet.
     if (subject !== undefined) await this.#manifests.get(subject.digest);
     await this.#target.putManifest(content, digest, { justPushed: true });
-    await this.#small(() => confirmManifest(this.#target, digest));
+    await this.#small.run(() => confirmManifest(this.#target, digest));
     this.#tell(`copied the manifest ${digest} to ${this.#target.name}`);
   }
 
@@ -118,7 +119,7 @@ class Copy {
       return;
     }
     const pass = size > BIG ? this.#big : this.#small;
-    const arrival = await pass(() => this.#fromAny(source => this.#target.copyBlob(blob, source)));
+    const arrival = await pass.run(() => this.#fromAny(source => this.#target.copyBlob(blob, source)));
     this.#tell(`${SAID[arrival]} ${digest} (${size} bytes) in ${this.#target.name}`);
   }
 
@@ -144,21 +145,4 @@ function requireManifest({ mediaType }: ManifestContent, where: string): void {
 /** Image-spec, layer.md, "Non-Distributable Layers", and Docker's name for the same. */
 function staysWhereItIs({ mediaType, urls }: Layer): boolean {
   return (urls ?? []).length > 0 && /\.nondistributable\.|\.foreign\./.test(mediaType);
-}
-
-/** Runs at most so many works at a time, in the order in which they came. */
-function atMost(count: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let free = count;
-  const waiting: (() => void)[] = [];
-  return async work => {
-    if (free > 0) free--;
-    else await new Promise<void>(resolve => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next();
-    }
-  };
 }

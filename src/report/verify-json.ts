@@ -1,5 +1,6 @@
 import { formatPlatform } from '../oci/platform.ts';
 import type { Signatory } from '../sign/identity.ts';
+import type { Demands } from '../verify/demands.ts';
 import type { TextRule } from '../verify/policy.ts';
 import {
   type Attestation,
@@ -9,10 +10,9 @@ import {
   type ManifestReport,
   signaturesOf,
 } from '../verify/report.ts';
-import type { Asked } from './verify-words.ts';
 
 /** What later steps read of a verification. What is not known is null. */
-export function verifyJson(reports: readonly ImageReport[], asked: Asked): object {
+export function verifyJson(reports: readonly ImageReport[], asked: Demands): object {
   return {
     verified: reports.every(({ verdict }) => verdict === 'verified'),
     asked: askedJson(asked),
@@ -26,7 +26,7 @@ export function verifyJson(reports: readonly ImageReport[], asked: Asked): objec
   };
 }
 
-function askedJson({ policy, requirements, scope, platforms, expected, trustedRoot }: Asked): object {
+function askedJson({ policy, requirements, scope, platforms, expected, trustedRoot }: Demands): object {
   const signer =
     policy.kind === 'key'
       ? { key: policy.fingerprint }

@@ -1,12 +1,13 @@
 import { shortDigest } from '../oci/digest.ts';
+import type { Demands } from '../verify/demands.ts';
 import type { ImageReport } from '../verify/report.ts';
 import { type ToldProblem, toldProblems } from './verify-problems.ts';
-import { type Asked, askedLines, findingsOf, rowsOf } from './verify-words.ts';
+import { askedLines, findingsOf, rowsOf } from './verify-words.ts';
 
 const VERDICTS = { verified: 'verified', failed: 'NOT VERIFIED', unknown: 'COULD NOT TELL' } as const;
 
 /** What was asked, as lines for the log. */
-export function askedLog(asked: Asked): string {
+export function askedLog(asked: Demands): string {
   return ['What is asked of each image:', ...aligned(askedLines(asked))].join('\n');
 }
 

@@ -1,12 +1,13 @@
+import type { Demands } from '../verify/demands.ts';
 import type { ImageReport } from '../verify/report.ts';
 import { code, escapeMarkdown, table } from './summary.ts';
 import { toldProblems } from './verify-problems.ts';
-import { type Asked, askedLines, findingsOf, rowsOf } from './verify-words.ts';
+import { askedLines, findingsOf, rowsOf } from './verify-words.ts';
 
 const VERDICTS = { verified: 'verified', failed: 'not verified', unknown: 'could not tell' } as const;
 
 /** The page that a verification leaves behind: what was asked, and for each image what was found and what is wrong. */
-export function verifySummary(reports: readonly ImageReport[], asked: Asked): string {
+export function verifySummary(reports: readonly ImageReport[], asked: Demands): string {
   const policy = askedLines(asked).map(([name, value]) => [escapeMarkdown(name), code(value)]);
   return [
     ...reports.flatMap(imageSection),

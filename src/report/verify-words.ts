@@ -1,33 +1,21 @@
 import { oneLine } from '../errors.ts';
-import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { formatPlatform } from '../oci/platform.ts';
 import { nameOf } from '../sign/identity.ts';
-import { describePolicy, type Policy } from '../verify/policy.ts';
+import type { Demands } from '../verify/demands.ts';
+import { describePolicy } from '../verify/policy.ts';
 import {
   type Attestation,
   type ImageReport,
   isSigned,
   type JudgedSignature,
   type ManifestReport,
-  type Requirement,
   signaturesOf,
   titleOf,
 } from '../verify/report.ts';
 import { shownType } from '../verify/statement.ts';
 
-/** What was asked of images, as it is told. */
-export interface Asked {
-  readonly policy: Policy;
-  readonly requirements: ReadonlySet<Requirement>;
-  readonly scope: 'all' | 'index';
-  readonly platforms: readonly Platform[] | undefined;
-  readonly expected: { readonly source: string | undefined; readonly revision: string | undefined };
-  readonly trustsUnsigned: boolean;
-  /** The file that says whom to trust; undefined: what is trusted by default. */
-  readonly trustedRoot: string | undefined;
-}
-
 /** Everything that was asked, in full: what was not said and filled in, too. */
-export function askedLines(asked: Asked): [name: string, value: string][] {
+export function askedLines(asked: Demands): [name: string, value: string][] {
   const { policy, requirements, scope, platforms, expected, trustedRoot } = asked;
   const isAll = scope === 'all';
   const signed = isAll ? 'signatures of the index and of everything in it' : 'a signature of the index';
@@ -148,7 +136,7 @@ function originOf({ source, revision, toldBy }: NonNullable<Attestation['provena
 }
 
 /** Attestations that nobody signed may be anybody's who may push. */
-export function warningOf({ trustsUnsigned }: Asked): string | undefined {
+export function warningOf({ trustsUnsigned }: Demands): string | undefined {
   return !trustsUnsigned
     ? undefined
     : 'Neither signatures nor a signer are asked for: whoever may push to the repository may have written what BuildKit is said to attest.';

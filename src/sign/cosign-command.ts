@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ManifoldError, messageOf, oneLine } from '../errors.ts';
 import { Patience, type RetryPolicy } from '../http/retry.ts';
+import { Gate } from '../parallel.ts';
 
 export interface CosignCommandOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -34,8 +35,7 @@ const LONGEST_OUTPUT = 64 * 1024;
 export class CosignCommand {
   readonly #options: CosignCommandOptions;
   readonly #closed = new AbortController();
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #gate = new Gate(AT_A_TIME);
 
   constructor(options: CosignCommandOptions) {
     this.#options = options;
@@ -45,16 +45,8 @@ export class CosignCommand {
    * @param input for its standard input
    * @throws ManifoldError `cosign-unusable` when there is no cosign that can be started
    */
-  async run(args: readonly string[], input: Uint8Array = new Uint8Array()): Promise<CosignResult> {
-    if (this.#running >= AT_A_TIME) await new Promise<void>(enter => this.#waiting.push(enter));
-    else this.#running++;
-    try {
-      return await this.#persist(args, input);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#running--;
-      else next();
-    }
+  run(args: readonly string[], input: Uint8Array = new Uint8Array()): Promise<CosignResult> {
+    return this.#gate.run(() => this.#persist(args, input));
   }
 
   /** Ends what runs; what is begun later ends at once. */

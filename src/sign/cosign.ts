@@ -1,4 +1,4 @@
-import { type KeyObject, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { ManifoldError, oneLine } from '../errors.ts';
 import { DEFAULT_RETRY, type RetryPolicy } from '../http/retry.ts';
 import { CosignCommand, type CosignFailure } from './cosign-command.ts';
@@ -12,6 +12,7 @@ import {
 } from './cosign-version.ts';
 import type { KeySignatory } from './identity.ts';
 import { type PublicKey, parsePublicKey } from './public-key.ts';
+import { isSignedBy } from './public-key-check.ts';
 import type { Signature, Signer } from './signer.ts';
 
 export interface CosignKeyOptions {
@@ -76,7 +77,7 @@ class KeyOfCosign implements CosignKey {
     const result = await this.#command.run(args, data);
     if ('failure' in result) throw cannotSign(this.#key, result.failure);
     const bytes = Buffer.from(result.output, 'base64');
-    if (!isSignature(bytes, data, this.publicKey.key)) {
+    if (!isSignedBy(this.publicKey.key, data, bytes)) {
       throw new ManifoldError(
         'signing-failed',
         `What cosign ${this.version} signed with the key ${named(this.#key)} does not verify with the public key that it gave.`,
@@ -91,11 +92,6 @@ class KeyOfCosign implements CosignKey {
   close(): void {
     this.#command.close();
   }
-}
-
-/** ECDSA or RSA (PKCS #1 v1.5) over SHA-256, or Ed25519. */
-function isSignature(signature: Buffer, data: Uint8Array, key: KeyObject): boolean {
-  return verify(key.asymmetricKeyType === 'ed25519' ? null : 'sha256', data, key, signature);
 }
 
 const CURVES: Readonly<Record<string, string>> = { secp384r1: 'P-384', secp521r1: 'P-521' };

@@ -10,6 +10,11 @@ const LARGEST_MANIFEST = 256 * 1024;
 /** Faults of what somebody has pushed; all others are the registry's, and then nothing can be said. */
 const ABOUT_THE_CONTENT = new Set<string>(['invalid-document', 'digest-mismatch', 'registry-not-found']);
 
+/** Tells an error that says something of the content from one that says that nothing could be told. */
+export function isAboutContent(error: unknown): error is ManifoldError {
+  return error instanceof ManifoldError && ABOUT_THE_CONTENT.has(error.code);
+}
+
 /**
  * Reads the manifest of a referrer that somebody has pushed.
  * @throws Flaw `illegible` where it is gone, or not what the listing says; ManifoldError `registry-…` when the registry failed
@@ -41,7 +46,7 @@ async function readForeign<T>(read: () => Promise<T>): Promise<T> {
       throw error;
     });
   } catch (error) {
-    if (!(error instanceof ManifoldError) || !ABOUT_THE_CONTENT.has(error.code)) throw error;
+    if (!isAboutContent(error)) throw error;
     throw new Flaw('illegible', `it cannot be read: ${saidBy(error)}`, error);
   }
 }

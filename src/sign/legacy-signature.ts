@@ -103,22 +103,31 @@ async function readSignature(layer: Layer, readPayload: Read): Promise<LegacySig
   try {
     if (mediaType !== SIMPLE_SIGNING_TYPE)
       throw new Flaw('illegible', `it is of the type ${oneLine(mediaType)}, which is none of signatures`);
-    const annotation = (name: keyof typeof LEGACY_ANNOTATION): string | undefined =>
-      annotations[LEGACY_ANNOTATION[name]] || undefined;
-    return {
-      digest,
-      payload: await readPayload(layer),
-      problem: undefined,
-      signature: annotation('signature'),
-      certificate: annotation('certificate'),
-      chain: annotation('chain'),
-      logEntry: annotation('logEntry'),
-      timestamp: annotation('timestamp'),
-    };
+    return signatureIn(digest, await readPayload(layer), annotations);
   } catch (error) {
     if (error instanceof Flaw) return illegible(digest, error);
     throw error;
   }
+}
+
+/** A signature as it stands in its layer. */
+export function signatureIn(
+  digest: Digest,
+  payload: Buffer,
+  annotations: Readonly<Record<string, string>>,
+): LegacySignature {
+  const annotation = (name: keyof typeof LEGACY_ANNOTATION): string | undefined =>
+    annotations[LEGACY_ANNOTATION[name]] || undefined;
+  return {
+    digest,
+    payload,
+    problem: undefined,
+    signature: annotation('signature'),
+    certificate: annotation('certificate'),
+    chain: annotation('chain'),
+    logEntry: annotation('logEntry'),
+    timestamp: annotation('timestamp'),
+  };
 }
 
 const ABSENT = {

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { checkDocument, parseDocument } from '../document.ts';
 import { ManifoldError } from '../errors.ts';
-import { type Digest, digestOf } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 import {
   type BlobDescriptor,
   descriptorSchema,
@@ -12,12 +12,7 @@ import {
 import { appendTo, replaceIn } from '../oci/splice.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { rewriteTag } from '../registry/rewrite-tag.ts';
-import {
-  LEGACY_ANNOTATION,
-  type LegacySignature,
-  legacyTag,
-  SIMPLE_SIGNING_TYPE,
-} from './legacy-signature.ts';
+import { LEGACY_ANNOTATION, legacyTag, SIMPLE_SIGNING_TYPE } from './legacy-signature.ts';
 import type { Signature } from './signer.ts';
 import type { Testimony } from './witness.ts';
 
@@ -54,21 +49,6 @@ export function formatLegacy(payload: Buffer, { bytes, by }: Signature, testimon
     annotations[LEGACY_ANNOTATION.timestamp] = JSON.stringify(stamp);
   }
   return { payload, annotations };
-}
-
-/** The same as whoever reads it from a registry would find it. */
-export function asFound({ payload, annotations }: LegacyLayer): LegacySignature {
-  const { signature, certificate, chain, logEntry, timestamp } = LEGACY_ANNOTATION;
-  return {
-    digest: digestOf(payload),
-    payload,
-    problem: undefined,
-    signature: annotations[signature],
-    certificate: annotations[certificate],
-    chain: annotations[chain],
-    logEntry: annotations[logEntry],
-    timestamp: annotations[timestamp],
-  };
 }
 
 /**

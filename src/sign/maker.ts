@@ -8,7 +8,7 @@ import { type Content, signedBytes } from './log-entry.ts';
 import { LoggedAlready } from './rekor-v2.ts';
 import type { Witnesses } from './services.ts';
 import type { Signature, Signer } from './signer.ts';
-import { simpleSigningPayload } from './simple-signing.ts';
+import { dockerReferenceOf, simpleSigningPayload } from './simple-signing.ts';
 import { PAYLOAD_TYPE, type SignatureAnnotations, signatureStatement } from './statement.ts';
 import { type Testimony, witness } from './witness.ts';
 
@@ -49,7 +49,7 @@ export class SignatureMaker {
    * @throws ManifoldError `signing-failed`, `service-unreachable`
    */
   async legacy(digest: Digest, repository: string): Promise<LegacyLayer> {
-    const payload = simpleSigningPayload(dockerReference(repository), digest, this.#options.annotations);
+    const payload = simpleSigningPayload(dockerReferenceOf(repository), digest, this.#options.annotations);
     const { signature, testimony } = await this.#sign({ payload, payloadType: undefined }, 'legacy');
     return formatLegacy(payload, signature, testimony);
   }
@@ -75,9 +75,4 @@ const ATTEMPTS = 5;
 interface Witnessed {
   readonly signature: Signature;
   readonly testimony: Testimony;
-}
-
-/** Docker Hub is known to verifiers by the name that go-containerregistry gives it. */
-function dockerReference(repository: string): string {
-  return repository.replace(/^docker\.io\//, 'index.docker.io/');
 }

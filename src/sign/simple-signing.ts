@@ -17,6 +17,11 @@ const payload = v.object({
   optional: v.nullish(anyObject),
 });
 
+/** Docker Hub is known to verifiers by the name that go-containerregistry gives it. */
+export function dockerReferenceOf(repository: string): string {
+  return repository.replace(/^docker\.io\//, 'index.docker.io/');
+}
+
 /**
  * What a signature in the older format is made over ("simple signing", containers/image, containers-signature.5.md), byte
  * for byte as cosign writes it.

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
-import { ManifoldError, messageOf, oneLine } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
 import type { Transport } from '../http/transport.ts';
+import { readInputFile } from './input-file.ts';
 import type { Origin, ServiceList } from './services.ts';
 
 /** Where a Sigstore is described; absent means the public one. */
@@ -54,18 +54,7 @@ interface Described {
 async function readText(input: 'trusted-root' | 'signing-config', file: string): Promise<Described> {
   const remedy = `The input "${input}" takes the file that "cosign ${input} create" writes.`;
   const origin = { name: `"${oneLine(file)}"`, remedy };
-  try {
-    return { text: await readFile(file, 'utf8'), origin };
-  } catch (error) {
-    throw new ManifoldError(
-      'invalid-input',
-      `The input "${input}" names a file that cannot be read: ${oneLine(messageOf(error))}.`,
-      {
-        hint: 'The path is relative to the workspace: is the file in the repository, and did actions/checkout run in this job?',
-        cause: error,
-      },
-    );
-  }
+  return { text: await readInputFile(input, file), origin };
 }
 
 /** What the parser says shows how the text begins, and the text may be a key. */

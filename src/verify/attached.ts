@@ -5,15 +5,10 @@ import { inParallel } from '../parallel.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { PREDICATE_ANNOTATION } from '../sign/bundle.ts';
 import { isBundleType } from '../sign/bundle-document.ts';
+import { isAboutContent } from '../sign/foreign-content.ts';
 import type { SignatureVerifier } from '../sign/signature-verifier.ts';
 import { SIGNATURE_PREDICATE } from '../sign/statement.ts';
-import {
-  type AttestationContext,
-  isAboutContent,
-  judgeStatement,
-  sentence,
-  withDocument,
-} from './attestations.ts';
+import { type AttestationContext, judgeStatement, sentence, withDocument } from './attestations.ts';
 import { objectionTo, type Policy } from './policy.ts';
 import type { Attestation } from './report.ts';
 import { kindOf, shownType } from './statement.ts';

@@ -1,10 +1,10 @@
 import type { Digest } from '../oci/digest.ts';
+import type { Demands } from './demands.ts';
 import {
   type Attestation,
   isSigned,
   type ManifestReport,
   type Problem,
-  type Requirement,
   signaturesOf,
   titleOf,
 } from './report.ts';
@@ -14,18 +14,12 @@ import type { AttestationKind } from './statement.ts';
 const NAMES = { provenance: 'provenance', sbom: 'SBOM' } as const;
 type Wanted = keyof typeof NAMES;
 
-/** What is asked of attestations. */
-interface Asked extends Believed {
-  readonly requirements: ReadonlySet<Requirement>;
-  readonly trustsUnsigned: boolean;
-}
-
 /**
  * What is wrong with the attestations that were asked for. Each image needs one of its own, either of BuildKit's in the
  * index or a signed one that is attached to it; a signed one about the index counts for all that the index names.
  * @param manifests the image first, then what is in it
  */
-export function findAttestationProblems(manifests: readonly ManifestReport[], asked: Asked): Problem[] {
+export function findAttestationProblems(manifests: readonly ManifestReport[], asked: Demands): Problem[] {
   const { requirements } = asked;
   const wanted = (['provenance', 'sbom'] as const).filter(kind => requirements.has(kind));
   const images = manifests.filter(({ role }) => role === 'image');
@@ -41,7 +35,7 @@ function lack(
   kind: Wanted,
   subject: ManifestReport,
   manifests: readonly ManifestReport[],
-  asked: Asked,
+  asked: Demands,
 ): Problem[] {
   const root = manifests[0]?.digest;
   const places = manifests.filter(

@@ -1,12 +1,12 @@
-import { ManifoldError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type Layer, type ManifestContent, MEDIA_TYPE, parseManifest } from '../oci/manifest.ts';
-import { inParallel } from '../parallel.ts';
+import { type Gate, inParallel } from '../parallel.ts';
 import type { RepositoryClient } from '../registry/client.ts';
 import { parseStatement, type Statement } from '../sign/attested-statement.ts';
 import { Flaw } from '../sign/flaw.ts';
+import { isAboutContent } from '../sign/foreign-content.ts';
 import { PAYLOAD_TYPE } from '../sign/statement.ts';
-import type { Gate } from './gate.ts';
 import { disagreement, type Origin, readProvenance } from './provenance.ts';
 import type { Attestation } from './report.ts';
 import { isAbout, kindOf, sbomFormat, shownType } from './statement.ts';
@@ -16,14 +16,6 @@ const PREDICATE_TYPE = 'in-toto.io/predicate-type';
 /** A build makes two or three. */
 const MOST_LAYERS = 32;
 const READS_AT_A_TIME = 4;
-
-/** Faults of what is attached; all others are faults of the registry, and then nothing can be said. */
-const ABOUT_THE_CONTENT = new Set<string>(['invalid-document', 'digest-mismatch', 'registry-not-found']);
-
-/** Tells an error that says something of the content from one that says that nothing could be told. */
-export function isAboutContent(error: unknown): error is ManifoldError {
-  return error instanceof ManifoldError && ABOUT_THE_CONTENT.has(error.code);
-}
 
 /** What reading an attestation takes. */
 export interface AttestationContext {

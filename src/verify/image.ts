@@ -1,43 +1,17 @@
 import { ManifoldError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ManifestContent } from '../oci/manifest.ts';
-import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
+import { Gate } from '../parallel.ts';
 import type { RepositoryClient } from '../registry/client.ts';
+import { isAboutContent } from '../sign/foreign-content.ts';
 import type { SignatureVerifier } from '../sign/signature-verifier.ts';
-import { isAboutContent, sentence } from './attestations.ts';
-import { Gate } from './gate.ts';
+import { sentence } from './attestations.ts';
+import type { Demands } from './demands.ts';
 import { type Inspection, inspect } from './inspect.ts';
-import type { Policy } from './policy.ts';
 import { findProblems } from './problems.ts';
-import type { Origin } from './provenance.ts';
-import {
-  type ImageReport,
-  type ManifestReport,
-  type Problem,
-  type Requirement,
-  verdictOf,
-} from './report.ts';
+import { type ImageReport, type ManifestReport, type Problem, verdictOf } from './report.ts';
 import { readEntries } from './tree.ts';
-
-/** What is asked of an image. */
-export interface Demands {
-  readonly policy: Policy;
-  /** The file that says whom to trust, to name it in a remedy; undefined: what is trusted by default. */
-  readonly trustedRoot?: string | undefined;
-  readonly requirements: ReadonlySet<Requirement>;
-  /** Whether everything in the image must be signed, or its index alone. */
-  readonly scope: 'all' | 'index';
-  /** Exactly these platforms; undefined: any. */
-  readonly platforms: readonly Platform[] | undefined;
-  /** What provenance must say. */
-  readonly expected: Origin;
-  /**
-   * Whether what BuildKit attests counts although nobody whom the policy takes has signed it, or the index around it: for
-   * who asks what an image has, and not by whom.
-   */
-  readonly trustsUnsigned: boolean;
-}
 
 /** How many are looked at at the same time, over all images that share them. */
 export interface Gates {

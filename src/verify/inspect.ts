@@ -11,9 +11,10 @@ import {
 import { formatPlatform, normalisePlatform, type Platform, samePlatform } from '../oci/platform.ts';
 import { listReferrers } from '../registry/referrers.ts';
 import type { Finding } from '../sign/finding.ts';
+import { isAboutContent } from '../sign/foreign-content.ts';
 import { searchSignatures } from '../sign/search.ts';
 import { type Attached, type AttachedContext, readAttached } from './attached.ts';
-import { isAboutContent, readAttestations, sentence } from './attestations.ts';
+import { readAttestations, sentence } from './attestations.ts';
 import { objectionTo, type Policy } from './policy.ts';
 import type { Attestation, JudgedSignature, ManifestReport } from './report.ts';
 import type { Entry } from './tree.ts';

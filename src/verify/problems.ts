@@ -2,28 +2,15 @@ import type { Digest } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { findAttestationProblems } from './attestation-problems.ts';
 import { sentence } from './attestations.ts';
-import {
-  isSigned,
-  type ManifestReport,
-  type Problem,
-  type Requirement,
-  signaturesOf,
-  titleOf,
-} from './report.ts';
+import type { Demands } from './demands.ts';
+import { isSigned, type ManifestReport, type Problem, signaturesOf, titleOf } from './report.ts';
 import { type Believed, signatureRemedy } from './signature-remedies.ts';
-
-/** What an image is held against once everything about it was read. */
-interface Demanded extends Believed {
-  readonly requirements: ReadonlySet<Requirement>;
-  readonly platforms: readonly Platform[] | undefined;
-  readonly trustsUnsigned: boolean;
-}
 
 /**
  * All that is not as it was demanded.
  * @param manifests the image first, then what is in it
  */
-export function findProblems(manifests: readonly ManifestReport[], demanded: Demanded): Problem[] {
+export function findProblems(manifests: readonly ManifestReport[], demanded: Demands): Problem[] {
   const { requirements, platforms } = demanded;
   return [
     ...manifests.flatMap(manifest => [

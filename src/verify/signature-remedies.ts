@@ -1,14 +1,11 @@
 import { oneLine } from '../errors.ts';
 import { nameOf, type Signatory } from '../sign/identity.ts';
+import type { Demands } from './demands.ts';
 import { mismatchOf, type Policy } from './policy.ts';
 import { type AttestationFault, type ManifestReport, type Outcome, signaturesOf } from './report.ts';
 
 /** Whose signatures are asked for, and by whose word. */
-export interface Believed {
-  readonly policy: Policy;
-  /** The file that says whom to trust; undefined: what is trusted by default. */
-  readonly trustedRoot?: string | undefined;
-}
+export type Believed = Pick<Demands, 'policy' | 'trustedRoot'>;
 
 const MOST_REMEDIES = 3;
 

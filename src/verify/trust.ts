@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { ManifoldError, messageOf, oneLine } from '../errors.ts';
+import { ManifoldError, oneLine } from '../errors.ts';
+import { readInputFile } from '../sign/input-file.ts';
 import { type PublicKey, parsePublicKey } from '../sign/public-key.ts';
 import type { Trust } from '../sign/signature-verifier.ts';
 import { loadTrustedRoot, type TrustSource } from '../sign/trust.ts';
@@ -17,7 +17,7 @@ export function nameOfKey(source: KeySource): string {
  */
 export async function readPublicKey(source: KeySource, env: NodeJS.ProcessEnv): Promise<PublicKey> {
   const name = oneLine(nameOfKey(source));
-  const pem = 'file' in source ? await readKeyFile(source.file) : env[source.variable];
+  const pem = 'file' in source ? await readInputFile('key', source.file) : env[source.variable];
   if (pem === undefined || pem.trim() === '') {
     throw new ManifoldError('missing-input', `The input "key" is "${name}", and there is no key in it.`, {
       hint: 'A variable is given to the step by "env:", with the text that "cosign public-key" writes.',
@@ -33,21 +33,6 @@ export async function readPublicKey(source: KeySource, env: NodeJS.ProcessEnv): 
     );
   }
   return parsePublicKey(pem, `"${name}" in "key"`);
-}
-
-async function readKeyFile(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new ManifoldError(
-      'invalid-input',
-      `The input "key" names a file that cannot be read: ${oneLine(messageOf(error))}.`,
-      {
-        hint: 'The path is relative to the workspace: is the file in the repository, and did actions/checkout run in this job?',
-        cause: error,
-      },
-    );
-  }
 }
 
 /**
